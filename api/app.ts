@@ -1,0 +1,60 @@
+import { Elysia } from 'elysia'
+import type { Deps } from '../src/domain/deps.ts'
+import { createDomain } from '../src/domain/index.ts'
+import { uploadGuard } from '../src/domain/uploads.ts'
+import type { Log } from '../src/telemetry/log.ts'
+import { documentation } from './openapi/documentation.ts'
+import { accessLog } from './plugins/access-log.ts'
+import { cors } from './plugins/cors.ts'
+import { errors } from './plugins/errors.ts'
+import { strictWrites } from './plugins/strict-writes.ts'
+import { contextMaker, type HttpSettings } from './request-context.ts'
+import type { KnownRoute } from './route-methods.ts'
+import { deletionRequestRoutes } from './routes/deletion-requests.ts'
+import { flowPropertyRoutes } from './routes/flow-properties.ts'
+import { flowRoutes } from './routes/flows.ts'
+import { healthRoutes } from './routes/health.ts'
+import { mediaRoutes, type ServedStore } from './routes/media.ts'
+import { objectRoutes } from './routes/objects.ts'
+import { profileRoutes } from './routes/profiles.ts'
+import { segmentRoutes } from './routes/segments.ts'
+import { serviceRoutes } from './routes/service.ts'
+import { sourceRoutes } from './routes/sources.ts'
+
+export interface AppDeps extends Deps {
+  readonly log: Log
+  /** Those of the backends whose bytes this program serves itself. */
+  readonly stores: readonly ServedStore[]
+  readonly http: HttpSettings
+}
+
+/** The whole service, not listening. */
+export const createApp = (deps: AppDeps) => {
+  const { log, clock, http } = deps
+  const routeDeps = { domain: createDomain(deps), http, contextOf: contextMaker(http) }
+
+  const resources = () =>
+    new Elysia()
+      .use(serviceRoutes(routeDeps))
+      .use(profileRoutes(routeDeps))
+      .use(sourceRoutes(routeDeps))
+      .use(flowRoutes(routeDeps))
+      .use(flowPropertyRoutes(routeDeps))
+      .use(segmentRoutes(routeDeps))
+      .use(objectRoutes(routeDeps))
+      .use(deletionRequestRoutes(routeDeps))
+      .use(healthRoutes(deps))
+      .use(mediaRoutes({ stores: deps.stores, mayUpload: uploadGuard(deps) }))
+      .use(documentation({ version: deps.serviceVersion, http }))
+
+  const routes: KnownRoute[] = []
+  const app = new Elysia({ precompile: true, normalize: false, serve: { maxRequestBodySize: Number.MAX_SAFE_INTEGER } })
+    .use(accessLog(log))
+    .use(cors(http.corsOrigins))
+    .use(errors({ log, clock, routes }))
+    .use(strictWrites(http.basePath))
+    .use(resources())
+  if (http.basePath !== '') app.group(http.basePath, (below) => below.use(resources()))
+  routes.push(...app.routes)
+  return app
+}

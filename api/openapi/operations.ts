@@ -1,0 +1,28 @@
+import type { Operations } from './model.ts'
+import { deletionRequestOperations } from './operations/deletion-requests.ts'
+import { documentationOperations } from './operations/documentation.ts'
+import { flowPropertyOperations } from './operations/flow-properties.ts'
+import { flowOperations } from './operations/flows.ts'
+import { healthOperations } from './operations/health.ts'
+import { mediaOperations } from './operations/media.ts'
+import { objectOperations } from './operations/objects.ts'
+import { profileOperations } from './operations/profiles.ts'
+import { segmentOperations, storageOperations } from './operations/segments.ts'
+import { serviceOperations } from './operations/service.ts'
+import { sourceOperations } from './operations/sources.ts'
+
+/** Every operation of the service, in the order of the specification, then those that it does not know. */
+export const operations: Operations = {
+  ...serviceOperations,
+  ...profileOperations,
+  ...sourceOperations,
+  ...flowOperations,
+  ...flowPropertyOperations,
+  ...segmentOperations,
+  ...storageOperations,
+  ...objectOperations,
+  ...deletionRequestOperations,
+  ...mediaOperations,
+  ...healthOperations,
+  ...documentationOperations,
+}

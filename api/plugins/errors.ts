@@ -1,0 +1,66 @@
+import { Elysia } from 'elysia'
+import type { Clock } from '../../src/core/clock.ts'
+import { toMicroseconds } from '../../src/core/clock.ts'
+import { type ErrorCode, isTamsError, TamsError } from '../../src/core/errors.ts'
+import type { Log } from '../../src/telemetry/log.ts'
+import { json } from '../reply.ts'
+import { requestState } from '../request-context.ts'
+import { allowedMethods, type KnownRoute } from '../route-methods.ts'
+
+const STATUS = {
+  invalid: 400,
+  overlap: 400,
+  unauthorized: 401,
+  forbidden: 403,
+  read_only: 403,
+  not_found: 404,
+  method_not_allowed: 405,
+  exists: 409,
+  conflict: 409,
+  too_large: 413,
+  unsupported_media_type: 415,
+  range_not_satisfiable: 416,
+  too_many_requests: 429,
+  internal: 500,
+  unavailable: 503,
+  timeout: 504,
+  storage_full: 507,
+} satisfies Record<ErrorCode, number>
+
+const RETRY_AFTER_SECONDS = '5'
+
+export interface ErrorOptions {
+  readonly log: Log
+  readonly clock: Clock
+  /** All routes of the app, once it is put together. */
+  readonly routes: readonly KnownRoute[]
+}
+
+/** Every failure ends here: the status of its code, a body `{type, summary, time, message}`, and details in the log only. */
+export const errors = ({ log, clock, routes }: ErrorOptions) =>
+  new Elysia({ name: 'plugin.errors' }).onError({ as: 'global' }, function answerError({ code, error, request, set }) {
+    const failure = asTamsError(code, error, request, routes)
+    const status = STATUS[failure.code]
+    set.status = status
+    if (failure.code === 'internal') log.error({ request_id: requestState(request).id, err: error }, 'request failed')
+    else if (status >= 500)
+      log.warn({ request_id: requestState(request).id, err: failure, ...failure.detail }, 'request could not be served')
+    const headers: Record<string, string> = {}
+    if (failure.code === 'unavailable' || failure.code === 'too_many_requests') headers['retry-after'] = RETRY_AFTER_SECONDS
+    if (failure.code === 'unauthorized') headers['www-authenticate'] = 'Bearer, Basic realm="tams"'
+    if (failure.code === 'method_not_allowed') headers.allow = allowedMethods(routes, request).join(', ')
+    const body = { type: failure.code, summary: failure.message, time: toMicroseconds(clock.nowUs()), message: failure.message }
+    return json(request, body, { status, headers })
+  })
+
+const asTamsError = (code: unknown, error: unknown, request: Request, routes: readonly KnownRoute[]): TamsError => {
+  if (isTamsError(error)) return error
+  if (code === 'NOT_FOUND') {
+    const allowed = allowedMethods(routes, request)
+    return allowed.length === 0
+      ? new TamsError('not_found', 'There is nothing at this path')
+      : new TamsError('method_not_allowed', `${request.method} is not defined here; ${allowed.join(', ')} are`)
+  }
+  if (code === 'PARSE' || code === 'VALIDATION') return new TamsError('invalid', 'The request could not be read', { cause: error })
+  return new TamsError('internal', 'The request failed for a reason of the server; its log has the details', { cause: error })
+}

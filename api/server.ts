@@ -1,0 +1,74 @@
+import packageJson from '../package.json' with { type: 'json' }
+import type { Config } from '../src/config.ts'
+import { openStores } from '../src/open-stores.ts'
+import { createLog } from '../src/telemetry/log.ts'
+import { startWorkers } from '../src/workers/index.ts'
+import { createApp } from './app.ts'
+
+/** Requests in progress get this long when the service is told to end. */
+const GRACE_MS = 15_000
+
+export interface RunningService {
+  readonly url: string
+  /** Answers what is in progress, then closes the stores. Safe to call twice. */
+  stop(): Promise<void>
+}
+
+/** Starts the service. SIGTERM and SIGINT end it gracefully; a second one at once. */
+export const serve = async (config: Config): Promise<RunningService> => {
+  const log = createLog({ level: config.logLevel, format: config.logFormat })
+  const stores = await openStores(config, { serving: true })
+  const app = createApp({
+    tables: stores.tables,
+    backends: stores.backends,
+    stores: stores.served,
+    clock: stores.clock,
+    settings: config,
+    serviceVersion: packageJson.version,
+    log,
+    http: {
+      trustProxy: config.trustProxy,
+      basePath: config.basePath,
+      corsOrigins: config.corsOrigins,
+      bodyLimit: config.bodyLimit,
+      ...(config.publicBaseUrl !== undefined && { publicBaseUrl: config.publicBaseUrl }),
+    },
+  })
+  const workers = startWorkers({ tables: stores.tables, backends: stores.backends, clock: stores.clock, log })
+  app.listen({ hostname: config.host, port: config.port })
+  const { server } = app
+  if (!server) throw new Error(`The service could not listen on ${config.host}:${config.port}`)
+  const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${server.port}`
+  if (config.insecure) log.warn({ host: config.host }, 'TAMS_INSECURE is set: everybody who reaches this address may do everything')
+
+  let stopped: Promise<void> | undefined
+  const stop = (): Promise<void> => {
+    stopped ??= (async () => {
+      log.info({}, 'stopping')
+      const graceful = server.stop()
+      await Promise.race([graceful, Bun.sleep(GRACE_MS)])
+      await server.stop(true)
+      await workers.stop()
+      await stores.close()
+      log.info({}, 'stopped')
+      log.flush()
+    })()
+    return stopped
+  }
+  onSignal(stop)
+  log.info({ url, data: config.dataDir, version: packageJson.version }, 'listening')
+  return { url, stop }
+}
+
+const onSignal = (stop: () => Promise<void>): void => {
+  let asked = false
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.on(signal, () => {
+      if (asked) process.exit(130)
+      asked = true
+      stop().then(
+        () => process.exit(0),
+        () => process.exit(1),
+      )
+    })
+}

@@ -1,0 +1,38 @@
+import { closeSync, fdatasyncSync, openSync, rmSync, writeSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+
+/** One line for the head of a table: figures mean nothing without the machine. */
+export const machine = (): string => {
+  const cpus = os.cpus()
+  const memory = Math.round(os.totalmem() / 2 ** 30)
+  const load = os.loadavg()[0]?.toFixed(1)
+  return `${new Date().toISOString().slice(0, 10)}, ${cpus.length} × ${cpus[0]?.model.trim() ?? 'unknown'}, ${memory} GiB, ${os.type()} ${os.release()}, Bun ${Bun.version}, load ${load}`
+}
+
+const SYNCS = 101
+
+/** Median milliseconds that one `fdatasync` takes behind a 4 KiB write below `directory`. */
+export const syncLatencyMs = (directory: string): number => {
+  const file = path.join(directory, `.sync-${process.pid}`)
+  const descriptor = openSync(file, 'w')
+  const page = new Uint8Array(4096)
+  const times: number[] = []
+  try {
+    for (let i = 0; i < SYNCS; i++) {
+      writeSync(descriptor, page)
+      const began = performance.now()
+      fdatasyncSync(descriptor)
+      times.push(performance.now() - began)
+    }
+  } finally {
+    closeSync(descriptor)
+    rmSync(file)
+  }
+  return median(times)
+}
+
+export const median = (values: readonly number[]): number => {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[sorted.length >> 1] ?? Number.NaN
+}

@@ -1,0 +1,80 @@
+import { basename } from 'node:path'
+import { type Command, Option } from 'commander'
+import { CliError } from '../cli-error.ts'
+import { TamsClient } from '../client.ts'
+import { type IngestedFlow, ingest } from '../ingest/run.ts'
+import { parseDecimal, rational } from '../media/rational.ts'
+import { collectTag, parseCount, parseId, parseSeconds, parseStart, withUrl } from '../options.ts'
+import { formatTable } from '../table.ts'
+import type { TagValues } from '../tams-types.ts'
+import { withWorkDir } from '../work-dir.ts'
+
+interface Flags {
+  readonly url: string
+  readonly label?: string
+  readonly segmentSeconds: string
+  readonly muxed: boolean
+  readonly transcode: boolean
+  readonly flowId?: string
+  readonly sourceId?: string
+  readonly start: bigint
+  readonly concurrency: number
+  readonly tag: TagValues
+  readonly json: boolean
+}
+
+const EXAMPLES = `
+Each video and audio stream becomes a flow of MPEG-TS segments, and a multi flow collects them; with --muxed the segments
+belong to the multi flow and hold all streams. Nothing is encoded: segments begin at the key frames nearest to multiples of
+--segment-seconds. Run the same command again after an interruption: the ids follow from the file, and it goes on where it stopped.
+The start of the first video stream is put at --start.
+
+Examples:
+  tams ingest holiday.mp4
+  tams ingest match.mxf --transcode --label 'Match 12' --tag venue=Leeds --tag input_quality=contribution
+  tams ingest news.ts --muxed --start 1700000000:0 --url https://tams.example.com --json`
+
+export const ingestCommand = (program: Command): void => {
+  withUrl(program.command('ingest <file>').description('put a media file into a store'))
+    .option('--label <text>', 'label of the flow (default: name of the file)')
+    .option('--segment-seconds <seconds>', 'wanted length of a segment', parseSeconds, '2')
+    .addOption(new Option('--container <name>', 'container of the segments').choices(['mpegts']).default('mpegts'))
+    .option('--muxed', 'all streams in each segment', false)
+    .option('--transcode', 'encode streams that MPEG-TS cannot carry (H.264, AAC)', false)
+    .option('--flow-id <uuid>', 'id of the flow that stands for the file', parseId)
+    .option('--source-id <uuid>', 'id of its source', parseId)
+    .addOption(new Option('--start <timestamp>', 'where on the timeline').argParser(parseStart).default(0n, '0:0'))
+    .option('--concurrency <n>', 'uploads side by side', parseCount, 4)
+    .option('--tag <name=value>', 'tag of the flows; repeat for more', collectTag, {})
+    .option('--json', 'print the flows as JSON', false)
+    .addHelpText('after', EXAMPLES)
+    .action(async (file: string, flags: Flags) => {
+      if (!(await Bun.file(file).exists())) throw new CliError(`${file} does not exist`)
+      const client = new TamsClient(flags.url)
+      const options = {
+        ...flags,
+        file,
+        label: flags.label ?? basename(file),
+        tags: flags.tag,
+        segmentSeconds: parseDecimal(flags.segmentSeconds) ?? rational(2),
+        segmentSecondsText: flags.segmentSeconds,
+        startNs: flags.start,
+      }
+      const flows = await withWorkDir((dir) => ingest(client, options, dir))
+      console.log(flags.json ? JSON.stringify({ flows }, undefined, 2) : describe(flows))
+    })
+}
+
+const describe = (flows: readonly IngestedFlow[]): string =>
+  formatTable(
+    ['FLOW', 'FORMAT', 'CODEC', 'SEGMENTS', 'NEW', 'TIMERANGE', 'LABEL'],
+    flows.map((flow) => [
+      flow.id,
+      flow.format.slice(flow.format.lastIndexOf(':') + 1),
+      flow.codec ?? '',
+      String(flow.segments),
+      String(flow.uploaded),
+      flow.segments === 0 ? '' : flow.timerange,
+      flow.label ?? '',
+    ]),
+  )

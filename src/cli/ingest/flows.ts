@@ -1,0 +1,94 @@
+import { INGEST_NAMESPACE, namedUuid } from '../ids.ts'
+import { audioEssence, FORMAT, videoEssence } from '../media/essence.ts'
+import type { Rational } from '../media/rational.ts'
+import type { Track } from '../media/track.ts'
+import type { Flow, TagValues } from '../tams-types.ts'
+
+export const CONTAINER = 'video/mp2t'
+
+export interface FlowOptions {
+  readonly label: string
+  readonly tags: TagValues
+  readonly segmentSeconds: Rational
+  readonly muxed: boolean
+  /** Of the file's content and of everything that changes what its flows are. */
+  readonly name: string
+  /** SHA-256 of the file. */
+  readonly contentHash: string
+  /** Ids of the flow that stands for the file, and of its source. */
+  readonly flowId?: string
+  readonly sourceId?: string
+}
+
+/** The flows of one file: `essences` in the order of the tracks, and `multi` which collects them. */
+export interface FlowSet {
+  readonly essences: readonly Flow[]
+  /** Absent for a single essence that is not muxed: that flow stands for the file. */
+  readonly multi: Flow | undefined
+}
+
+export const describeFlows = (tracks: readonly Track[], options: FlowOptions): FlowSet => {
+  const single = tracks.length === 1 && !options.muxed
+  const topFlow = options.flowId ?? namedUuid(INGEST_NAMESPACE, `flow/${options.name}/${options.contentHash}`)
+  const sourceRoot = namedUuid(INGEST_NAMESPACE, `source/${options.contentHash}`)
+  const roles = rolesOf(tracks)
+  const duration = { numerator: Number(options.segmentSeconds.num), denominator: Number(options.segmentSeconds.den) }
+  const own = { container: CONTAINER, segment_duration: duration }
+  const common = { tags: options.tags, status: 'ingesting' }
+
+  const essences = tracks.map((track, i): Flow => {
+    const index = String(track.stream.index)
+    const sourceBase = options.sourceId ?? sourceRoot
+    return {
+      id: single ? topFlow : namedUuid(topFlow, index),
+      source_id: single && options.sourceId !== undefined ? options.sourceId : namedUuid(sourceBase, index),
+      ...common,
+      label: single ? options.label : `${options.label} ${roles[i]}`,
+      ...(track.kind === 'video' ? videoEssence(track.stream, track.frameRate) : audioEssence(track.stream, track.frameSize)),
+      ...(options.muxed ? {} : own),
+    }
+  })
+  if (single) return { essences, multi: undefined }
+  const multi: Flow = {
+    id: topFlow,
+    source_id: options.sourceId ?? namedUuid(sourceRoot, 'multi'),
+    ...common,
+    label: options.label,
+    format: FORMAT.multi,
+    ...(options.muxed ? own : {}),
+    flow_collection: essences.map(({ id }, i) => ({
+      id,
+      role: roles[i] ?? '',
+      ...(options.muxed ? { container_mapping: { format_track_index: formatIndex(tracks, i) } } : {}),
+    })),
+  }
+  return { essences, multi }
+}
+
+const formatIndex = (tracks: readonly Track[], i: number): number =>
+  tracks.slice(0, i).filter((track) => track.kind === tracks[i]?.kind).length
+
+const rolesOf = (tracks: readonly Track[]): string[] =>
+  tracks.map((track, i) => {
+    const index = formatIndex(tracks, i)
+    return index === 0 ? track.kind : `${track.kind}_${index + 1}`
+  })
+
+/** Members that a service manages itself, and that a client does not send back. */
+const MANAGED = [
+  'created',
+  'metadata_updated',
+  'segments_updated',
+  'timerange',
+  'collected_by',
+  'metadata_version',
+  'created_by',
+  'updated_by',
+]
+
+/** What to PUT so that `flow`, as read, changes only in `changes`. */
+export const changed = (flow: Flow, changes: Readonly<Record<string, unknown>>): Flow => ({
+  ...flow,
+  ...Object.fromEntries(MANAGED.map((name) => [name, undefined])),
+  ...changes,
+})

@@ -1,0 +1,31 @@
+#!/usr/bin/env bun
+import { Command, CommanderError } from 'commander'
+import { CliError, EXIT, explain, say } from './cli-error.ts'
+import { configCommand } from './commands/config.ts'
+import { exportCommand } from './commands/export.ts'
+import { ingestCommand } from './commands/ingest.ts'
+import { lsCommand } from './commands/ls.ts'
+import { openapiCommand } from './commands/openapi.ts'
+import { seedCommand } from './commands/seed.ts'
+import { serveCommand } from './commands/serve.ts'
+
+const HELP = `
+Results go to stdout, messages to stderr. Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted.`
+
+/** Runs one command line (without the program's name) and gives its exit code. */
+export const main = async (args: readonly string[]): Promise<number> => {
+  const program = new Command('tams').description('A Time-addressable Media Store: the service and its tools').addHelpText('after', HELP)
+  program.exitOverride().showHelpAfterError('(--help says more)')
+  for (const add of [serveCommand, ingestCommand, exportCommand, lsCommand, seedCommand, configCommand, openapiCommand]) add(program)
+  for (const command of [...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) command.exitOverride()
+  try {
+    await program.parseAsync(args, { from: 'user' })
+    return EXIT.ok
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
+    say(`tams: ${explain(error)}`)
+    return error instanceof CliError ? error.exitCode : EXIT.failure
+  }
+}
+
+if (import.meta.main) process.exitCode = await main(process.argv.slice(2))

@@ -1,0 +1,92 @@
+import { and, eq, isIn } from '../core/predicate.ts'
+import type { Row } from '../storage/schema.ts'
+import type { ReadTx, WriteTx } from '../storage/tables.ts'
+
+export type ObjectRow = Row<'objects'>
+
+/** A place where all bytes of an object can be read; all instances of an object are identical. */
+export type ObjectInstance =
+  /** In a storage backend of ours. `copying` until its bytes are verified: not advertised, not counted. */
+  | { readonly storage_id: string; readonly key: string; readonly status: 'ready' | 'copying' }
+  /** Somewhere else, named by a client, its life cycle not ours. */
+  | { readonly url: string; readonly label: string }
+
+export const parseInstances = (row: Pick<ObjectRow, 'instances'>): ObjectInstance[] => JSON.parse(row.instances) as ObjectInstance[]
+export const isControlled = (instance: ObjectInstance): instance is Extract<ObjectInstance, { storage_id: string }> =>
+  'storage_id' in instance
+
+/** Rows of objects that are not in the trash, by id. */
+export const findObjects = async (tx: ReadTx, ids: readonly string[]): Promise<Map<string, ObjectRow>> => {
+  if (ids.length === 0) return new Map()
+  if (ids.length === 1) {
+    const row = await tx.find('objects', [ids[0] ?? '', ''])
+    return row ? new Map([[row.id, row]]) : new Map()
+  }
+  const { rows } = await tx.list('objects', { where: and(isIn('id', ids), eq('deletion_id', '')), limit: ids.length })
+  return new Map(rows.map((row) => [row.id, row]))
+}
+
+export const objectLocks = (ids: Iterable<string>): string[] => [...new Set(ids)].sort().map((id) => `object:${id}`)
+
+/**
+ * Removes objects and has their bytes deleted once this transaction is durable. The caller has made sure that nothing refers
+ * to them, and holds their locks.
+ */
+export const removeObjects = async (tx: WriteTx, nowUs: bigint, rows: readonly ObjectRow[]): Promise<void> => {
+  if (rows.length === 0) return
+  const ids = rows.map((row) => row.id)
+  const removals = rows.flatMap((row) =>
+    parseInstances(row)
+      .filter(isControlled)
+      .map(
+        (instance): Row<'media_removals'> => ({
+          id: `${instance.storage_id} ${instance.key}`,
+          storage_id: instance.storage_id,
+          media_key: instance.key,
+          object_id: row.id,
+          created: nowUs,
+        }),
+      ),
+  )
+  await tx.delete('objects', and(isIn('id', ids), eq('deletion_id', '')))
+  for (const { storage_id, media_key } of removals)
+    await tx.delete('object_instances', and(eq('storage_id', storage_id), eq('media_key', media_key)))
+  await tx.delete('media_copies', isIn('object_id', ids))
+  await tx.put('media_removals', removals)
+}
+
+export interface ReferenceChange {
+  readonly objectId: string
+  readonly by: bigint
+}
+
+/**
+ * Counts segments of a timeline in or out of the objects they use. Gives the ids that nothing refers to any more. The caller
+ * holds the locks of the objects.
+ */
+export const changeReferences = async (
+  tx: WriteTx,
+  flow: { readonly id: string; readonly timeline_id: string },
+  changes: ReadonlyMap<string, bigint>,
+): Promise<string[]> => {
+  const ids = [...changes.keys()].filter((id) => changes.get(id) !== 0n)
+  if (ids.length === 0) return []
+  const { rows } = await tx.list('object_refs', {
+    where: and(isIn('object_id', ids), eq('flow_id', flow.id), eq('timeline_id', flow.timeline_id)),
+    limit: ids.length,
+  })
+  const before = new Map(rows.map((row) => [row.object_id, row.count]))
+  const kept: Row<'object_refs'>[] = []
+  const gone: string[] = []
+  for (const id of ids) {
+    const count = (before.get(id) ?? 0n) + (changes.get(id) ?? 0n)
+    if (count > 0n) kept.push({ object_id: id, flow_id: flow.id, timeline_id: flow.timeline_id, count })
+    else gone.push(id)
+  }
+  if (kept.length > 0) await tx.put('object_refs', kept)
+  if (gone.length === 0) return []
+  await tx.delete('object_refs', and(isIn('object_id', gone), eq('flow_id', flow.id), eq('timeline_id', flow.timeline_id)))
+  const others = await tx.list('object_refs', { columns: ['object_id'], where: isIn('object_id', gone), limit: 1_000_000 })
+  const used = new Set(others.rows.map((row) => row.object_id))
+  return gone.filter((id) => !used.has(id))
+}

@@ -1,0 +1,130 @@
+import { type Static, Type } from '@sinclair/typebox'
+import { invalid, notFound } from '../core/errors.ts'
+import { and, eq, isIn, type Value } from '../core/predicate.ts'
+import { TimeRange } from '../core/time-range.ts'
+import { isUuid } from '../core/uuid.ts'
+import type { Row } from '../storage/schema.ts'
+import type { ReadTx } from '../storage/tables.ts'
+import type { Context } from './context.ts'
+import type { Deps } from './deps.ts'
+import { findFlow } from './flow.ts'
+import { GetUrl, type GetUrlItem, type UrlMaker, type UrlOptions, urlMaker } from './get-urls.ts'
+import { type ObjectRow, parseInstances } from './media-object.ts'
+import { effectiveLimit, type Listing, nextKey, type PageRequest, pageValues } from './paging.ts'
+import { listOverlapping, segmentRange } from './segment-ranges.ts'
+import { TimeRangeText, TimestampText } from './validate.ts'
+
+export const FlowSegment = Type.Object({
+  object_id: Type.String(),
+  timerange: TimeRangeText,
+  ts_offset: Type.Optional(TimestampText),
+  last_duration: Type.Optional(TimestampText),
+  sample_offset: Type.Optional(Type.Integer()),
+  sample_count: Type.Optional(Type.Integer()),
+  object_timerange: Type.Optional(TimeRangeText),
+  key_frame_count: Type.Optional(Type.Integer()),
+  get_urls: Type.Optional(Type.Array(GetUrl)),
+  init_object: Type.Optional(Type.Object({ object_id: Type.String(), get_urls: Type.Optional(Type.Array(GetUrl)) })),
+})
+export type FlowSegment = Omit<Static<typeof FlowSegment>, 'get_urls' | 'init_object'> & {
+  readonly get_urls: readonly GetUrlItem[]
+  readonly init_object?: { readonly object_id: string; readonly get_urls: readonly GetUrlItem[] }
+}
+
+export interface SegmentFilter {
+  readonly page: PageRequest
+  readonly objectId?: string
+  readonly timerange: TimeRange
+  readonly includeObjectTimerange: boolean
+  readonly urls: UrlOptions
+}
+
+export interface SegmentListing extends Listing<FlowSegment> {
+  /** From the start of the earliest to the end of the latest segment of this page, forwards; `()` for none. */
+  readonly timerange: TimeRange
+}
+
+const SCOPE = 'segments'
+
+export const segmentListUseCases = (deps: Deps) => ({
+  /**
+   * Segments that overlap `filter.timerange`, by time (tams-behaviour.md 6.1). A well-formed id of no flow gives an empty page;
+   * throws `not_found` for an id that is no UUID.
+   */
+  list: async (context: Context, flowId: string, parse: () => SegmentFilter): Promise<SegmentListing> => {
+    if (!isUuid(flowId)) throw notFound(`Flow ${flowId}`)
+    const filter = parse()
+    const { page } = filter
+    const limit = effectiveLimit(page, deps.settings)
+    const start = startOf(pageValues(SCOPE, page, 1))
+    const found = await deps.tables.read(async (tx) => {
+      const flow = await findFlow(tx, context, flowId)
+      if (!flow) return undefined
+      const rows = await listOverlapping(tx, flow, {
+        range: filter.timerange,
+        limit,
+        reverse: page.reverse ?? false,
+        ...(filter.objectId !== undefined && { where: eq('object_id', filter.objectId) }),
+        ...(start !== undefined && { after: start }),
+      })
+      return { ...rows, objects: await objectsOf(tx, rows.rows) }
+    })
+    if (!found) return { items: [], limit, timerange: TimeRange.never }
+    const urls = urlMaker(deps, context, filter.urls)
+    const items = found.rows.map((row) => segment(row, found.objects, urls, filter.includeObjectTimerange))
+    const ends = [found.rows[0], found.rows.at(-1)].flatMap((row) => (row ? [segmentRange(row)] : []))
+    return { items, limit, timerange: TimeRange.encompassing(ends), ...nextKey(SCOPE, found.after?.slice(2)) }
+  },
+})
+
+// The key's checksum is no signature: what it carries is checked.
+const startOf = (values: readonly Value[] | undefined): bigint | undefined => {
+  const start = values?.[0]
+  if (start === undefined || typeof start === 'bigint') return start
+  throw invalid('page', 'is no key of this listing')
+}
+
+const SHOWN = ['id', 'timerange', 'key_frame_count', 'init_object_id', 'instances', 'content_type'] as const
+type ShownObject = Pick<ObjectRow, (typeof SHOWN)[number]>
+
+/** The page's objects with one look-up, and their init objects, where there are any, with another. */
+const objectsOf = async (tx: ReadTx, rows: readonly Row<'segments'>[]): Promise<Map<string, ShownObject>> => {
+  const objects = new Map<string, ShownObject>()
+  const inits = new Set<string>()
+  for (const row of await shownObjects(tx, new Set(rows.map((row) => row.object_id)))) {
+    objects.set(row.id, row)
+    if (row.init_object_id !== null) inits.add(row.init_object_id)
+  }
+  for (const row of await shownObjects(tx, inits)) objects.set(row.id, row)
+  return objects
+}
+
+const shownObjects = async (tx: ReadTx, ids: ReadonlySet<string>): Promise<readonly ShownObject[]> => {
+  if (ids.size === 0) return []
+  const where = and(isIn('id', [...ids]), eq('deletion_id', ''))
+  return (await tx.list('objects', { columns: SHOWN, where, limit: ids.size })).rows
+}
+
+// Members are set one by one: spreading a dozen conditional objects costs more than the rest of a segment.
+const segment = (
+  row: Row<'segments'>,
+  objects: ReadonlyMap<string, ShownObject>,
+  urls: UrlMaker,
+  objectTimerange: boolean,
+): FlowSegment => {
+  const object = objects.get(row.object_id)
+  const init = object?.init_object_id == null ? undefined : objects.get(object.init_object_id)
+  const shown: Mutable<FlowSegment> = { object_id: row.object_id, timerange: row.timerange, get_urls: object ? urlsOf(object, urls) : [] }
+  if (row.ts_offset !== null) shown.ts_offset = row.ts_offset
+  if (row.last_duration !== null) shown.last_duration = row.last_duration
+  if (row.sample_offset !== null) shown.sample_offset = Number(row.sample_offset)
+  if (row.sample_count !== null) shown.sample_count = Number(row.sample_count)
+  if (objectTimerange && object?.timerange != null) shown.object_timerange = object.timerange
+  if (object?.key_frame_count != null) shown.key_frame_count = Number(object.key_frame_count)
+  if (init) shown.init_object = { object_id: init.id, get_urls: urlsOf(init, urls) }
+  return shown
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+
+const urlsOf = (object: ShownObject, urls: UrlMaker): readonly GetUrlItem[] => urls(parseInstances(object), object.content_type)

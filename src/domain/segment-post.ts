@@ -1,0 +1,243 @@
+import { toMicroseconds } from '../core/clock.ts'
+import { invalid, isTamsError, TamsError } from '../core/errors.ts'
+import { and, eq } from '../core/predicate.ts'
+import { TimeRange } from '../core/time-range.ts'
+import { timestampNs } from '../core/timestamp.ts'
+import { quote } from '../core/uuid.ts'
+import type { Row } from '../storage/schema.ts'
+import type { WriteTx } from '../storage/tables.ts'
+import type { Context } from './context.ts'
+import type { Deps } from './deps.ts'
+import { type FlowRow, flowTimeRange, getWritableFlow } from './flow.ts'
+import { changeReferences, findObjects, isControlled, type ObjectRow, objectLocks, parseInstances } from './media-object.ts'
+import { ObjectRegistry } from './object-registry.ts'
+import { record } from './record.ts'
+import { extentColumns, lastBefore, listOverlapping } from './segment-ranges.ts'
+import { makeRoom } from './segment-room.ts'
+import { type NewSegment, parseSegmentPost, type SegmentPost } from './segment-schema.ts'
+
+/** `flow-segment-bulk-failure` of the specification. */
+export interface FailedSegment {
+  readonly object_id: string
+  readonly timerange: string
+  readonly error: { readonly type: string; readonly summary: string; readonly time: string }
+}
+
+/** Above this one transaction would hold the writer for too long. */
+const MAX_SEGMENTS = 5000
+
+export const segmentPostUseCases = ({ tables, backends, clock, settings }: Deps) => {
+  const backendLabels = new Set(backends.flatMap(({ info }) => (info.label === undefined ? [] : [info.label])))
+
+  /** Object ids of the request whose uploaded bytes are missing; looked up before the transaction, which never waits for a store. */
+  const missingUploads = async (segments: readonly NewSegment[]): Promise<ReadonlySet<string>> => {
+    if (!settings.requireUploadedObjects) return new Set()
+    const ids = [
+      ...new Set(segments.flatMap(({ post }) => [post.object_id, ...(post.init_object_id === undefined ? [] : [post.init_object_id])])),
+    ]
+    const rows = await tables.read((tx) => findObjects(tx, ids))
+    const missing = new Set<string>()
+    for (const row of rows.values()) if (row.state === 'allocated' && !(await isUploaded(row))) missing.add(row.id)
+    return missing
+  }
+
+  const isUploaded = async (row: ObjectRow): Promise<boolean> => {
+    for (const instance of parseInstances(row).filter(isControlled)) {
+      const backend = backends.find(({ info }) => info.id === instance.storage_id)
+      if (backend && (await backend.store.head(instance.key))) return true
+    }
+    return false
+  }
+
+  return {
+    /**
+     * Registers one segment (an object) or many (an array); tams-behaviour.md 6.2. Of an array the good ones are registered and the
+     * others given back in request order; a single one that fails throws. An element that breaks the schema fails the whole request.
+     */
+    post: async (context: Context, flowId: string, body: () => unknown): Promise<readonly FailedSegment[]> => {
+      const parse = (): NewSegment[] => parseBody(body())
+      const missing = settings.requireUploadedObjects ? await missingUploads(parseQuietly(parse)) : new Set<string>()
+      return tables.write(async (tx) => {
+        await tx.lock([`flow:${flowId}`])
+        const found = await getWritableFlow(tx, context, flowId)
+        const segments = parse()
+        const single = !Array.isArray(body())
+        if (found.container === null) throw invalid('container', `flow ${flowId} has none, so it has no segments of its own; set it first`)
+        const nowUs = clock.nowUs()
+        const flow = await makeRoom(tx, context, nowUs, found, segments)
+        const batch = await SegmentBatch.open(tx, flow, segments, { nowUs, backendLabels, missing })
+        const failed: FailedSegment[] = []
+        for (const segment of segments) {
+          try {
+            await batch.add(segment)
+          } catch (error) {
+            if (single || !isTamsError(error)) throw error
+            failed.push(failure(segment.post, error, nowUs))
+          }
+        }
+        await batch.save(context)
+        return failed
+      })
+    },
+  }
+}
+
+const parseBody = (body: unknown): NewSegment[] => {
+  if (!Array.isArray(body)) return [parseSegmentPost(body, '')]
+  if (body.length > MAX_SEGMENTS) throw invalid('body', `has ${body.length} segments; at most ${MAX_SEGMENTS} fit into one request`)
+  return body.map((item: unknown, index) => parseSegmentPost(item, `[${index}]`))
+}
+
+// A body that does not parse is refused in the transaction, after 404 and 403.
+const parseQuietly = (parse: () => NewSegment[]): NewSegment[] => {
+  try {
+    return parse()
+  } catch (error) {
+    if (isTamsError(error)) return []
+    throw error
+  }
+}
+
+const failure = (post: SegmentPost, error: TamsError, nowUs: bigint): FailedSegment => ({
+  object_id: post.object_id,
+  timerange: post.timerange,
+  error: { type: error.code, summary: error.message, time: toMicroseconds(nowUs) },
+})
+
+interface BatchOptions {
+  readonly nowUs: bigint
+  readonly backendLabels: ReadonlySet<string>
+  readonly missing: ReadonlySet<string>
+}
+
+type Placed = Pick<Row<'segments'>, 'start_ns' | 'end_ns' | 'timerange' | 'object_id' | 'ts_offset'>
+
+/** The segments of one request against the state of the flow, written in a few calls at the end. */
+class SegmentBatch {
+  private readonly added: Row<'segments'>[] = []
+
+  private constructor(
+    private readonly tx: WriteTx,
+    private readonly flow: FlowRow,
+    private readonly objects: ObjectRegistry,
+    private readonly nowUs: bigint,
+    /** Stored segments around the request by start, or undefined where there are too many to load: then each is looked up. */
+    private readonly neighbours: Placed[] | undefined,
+  ) {}
+
+  static async open(tx: WriteTx, flow: FlowRow, segments: readonly NewSegment[], options: BatchOptions): Promise<SegmentBatch> {
+    const ids = new Set(
+      segments.flatMap(({ post }) => [post.object_id, ...(post.init_object_id === undefined ? [] : [post.init_object_id])]),
+    )
+    await tx.lock(objectLocks(ids))
+    const rows = await findObjects(tx, [...ids])
+    await tx.lock(objectLocks([...rows.values()].flatMap((row) => row.init_object_id ?? [])))
+    const objects = new ObjectRegistry(flow, rows, options)
+    return new SegmentBatch(tx, flow, objects, options.nowUs, await neighbours(tx, flow, segments))
+  }
+
+  /** Throws `overlap` or `invalid`, and then nothing of the segment is kept. The identical segment again is no error and no change. */
+  async add(segment: NewSegment): Promise<void> {
+    const { post } = segment
+    const present = await this.overlapping(segment)
+    if (present) {
+      const offset = present.ts_offset === null ? 0n : timestampNs(present.ts_offset)
+      const same = present.object_id === post.object_id && present.start_ns === segment.startNs && present.end_ns === segment.endNs
+      if (!same || offset !== segment.offsetNs)
+        throw new TamsError(
+          'overlap',
+          `timerange: ${post.timerange} overlaps ${present.timerange} of object ${quote(present.object_id)}, which already exists in flow ${this.flow.id}`,
+          {
+            field: 'timerange',
+          },
+        )
+      this.objects.checkSame(segment)
+      return
+    }
+    this.objects.use(segment)
+    const row = segmentRow(this.flow, segment, this.nowUs)
+    this.added.push(row)
+    if (this.neighbours) insertSorted(this.neighbours, row)
+  }
+
+  /** The only segment that can overlap is the last one that starts before the new one's end. */
+  private async overlapping({ startNs, endNs }: NewSegment): Promise<Placed | undefined> {
+    const overlaps = (placed: Placed | undefined) => (placed && placed.end_ns > startNs ? placed : undefined)
+    if (this.neighbours) return overlaps(this.neighbours[lowerBound(this.neighbours, endNs) - 1])
+    return overlaps(await lastBefore(this.tx, this.flow, endNs)) ?? this.added.find((row) => row.start_ns < endNs && row.end_ns > startNs)
+  }
+
+  async save(context: Context): Promise<void> {
+    if (this.added.length === 0) return
+    const { tx, flow, added, nowUs } = this
+    await tx.insert('segments', added)
+    await this.objects.save(tx)
+    await changeReferences(tx, flow, this.objects.references)
+    const ranges = added.map((row) => TimeRange.parse(row.timerange))
+    await tx.update('flows', and(eq('id', flow.id), eq('deletion_id', '')), {
+      ...extentColumns(TimeRange.encompassing([flowTimeRange(flow), ...ranges])),
+      segment_count: flow.segment_count + BigInt(added.length),
+      segments_updated: nowUs,
+    })
+    const event = { flow_id: flow.id, segments: added.map(eventSegment) }
+    await record(tx, context, nowUs, [{ type: 'flows/segments_added', flowId: flow.id, sourceId: flow.source_id, event }], {
+      action: 'flow.segments.add',
+      entityType: 'flow',
+      entityId: flow.id,
+      detail: { count: added.length, timerange: TimeRange.encompassing(ranges).canonical() },
+    })
+  }
+}
+
+const neighbours = async (tx: WriteTx, flow: FlowRow, segments: readonly NewSegment[]): Promise<Placed[] | undefined> => {
+  if (segments.length < 2) return undefined
+  const start = segments.reduce((least, { startNs }) => (startNs < least ? startNs : least), segments[0]?.startNs ?? 0n)
+  const end = segments.reduce((most, { endNs }) => (endNs > most ? endNs : most), segments[0]?.endNs ?? 0n)
+  const within = await listOverlapping(tx, flow, { range: TimeRange.of(start, end), limit: segments.length * 2 })
+  return within.after ? undefined : [...within.rows]
+}
+
+/** How many of the sorted `rows` start before `ns`. */
+const lowerBound = (rows: readonly Placed[], ns: bigint): number => {
+  let low = 0
+  let high = rows.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((rows[middle]?.start_ns ?? ns) < ns) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+const insertSorted = (rows: Placed[], row: Placed): void => {
+  const at = lowerBound(rows, row.start_ns)
+  if (at === rows.length) rows.push(row)
+  else rows.splice(at, 0, row)
+}
+
+const segmentRow = (flow: FlowRow, { post, range, startNs, endNs }: NewSegment, nowUs: bigint): Row<'segments'> => ({
+  flow_id: flow.id,
+  timeline_id: flow.timeline_id,
+  start_ns: startNs,
+  end_ns: endNs,
+  // A bare timestamp and missing markers mean inclusive ends: they are written out (tams-behaviour.md 2.2).
+  timerange: /^\[.*[\])]$/.test(post.timerange) ? post.timerange : range.canonical(),
+  object_id: post.object_id,
+  ts_offset: post.ts_offset ?? null,
+  last_duration: post.last_duration ?? null,
+  sample_offset: post.sample_offset === undefined ? null : BigInt(post.sample_offset),
+  sample_count: post.sample_count === undefined ? null : BigInt(post.sample_count),
+  tags: null,
+  tag_id: null,
+  created: nowUs,
+})
+
+/** A segment in the log: what the listing shows but its URLs and its object's members, which are looked up at delivery. */
+const eventSegment = (row: Row<'segments'>) => ({
+  object_id: row.object_id,
+  timerange: row.timerange,
+  ...(row.ts_offset !== null && { ts_offset: row.ts_offset }),
+  ...(row.last_duration !== null && { last_duration: row.last_duration }),
+  ...(row.sample_offset !== null && { sample_offset: Number(row.sample_offset) }),
+  ...(row.sample_count !== null && { sample_count: Number(row.sample_count) }),
+})

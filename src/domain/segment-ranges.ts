@@ -1,0 +1,123 @@
+import { and, compare, eq, type Predicate } from '../core/predicate.ts'
+import { TimeRange } from '../core/time-range.ts'
+import type { Row } from '../storage/schema.ts'
+import type { Order, Page, ReadTx } from '../storage/tables.ts'
+import type { FlowRow } from './flow.ts'
+import { hiddenStretches, hiding, visibleStretches } from './hidden.ts'
+
+/**
+ * Where the segments of a range lie on a flow's timeline. Segments of a flow never overlap, so one look at the predecessor and a
+ * range of `start_ns` find them: never a condition on `end_ns` over the whole flow, which would read all of it. Hidden segments
+ * are stepped over, not through.
+ */
+export type Timeline = Pick<FlowRow, 'id' | 'timeline_id'> & { readonly hidden?: FlowRow['hidden'] }
+type SegmentRow = Row<'segments'>
+
+export const onTimeline = (flow: Timeline): Predicate => and(eq('flow_id', flow.id), eq('timeline_id', flow.timeline_id))
+
+export const byStart = (direction: 'asc' | 'desc'): Order<'segments'>[] => [
+  { column: 'flow_id', direction },
+  { column: 'timeline_id', direction },
+  { column: 'start_ns', direction },
+]
+
+const startingIn = (flow: Timeline, startNs: bigint | undefined, endNs: bigint | undefined): Predicate =>
+  and(
+    onTimeline(flow),
+    ...(startNs === undefined ? [] : [compare('start_ns', '>=', startNs)]),
+    ...(endNs === undefined ? [] : [compare('start_ns', '<', endNs)]),
+  )
+
+/** The last segment that starts before `ns` (absent: the last of all). */
+export const lastBefore = async (tx: ReadTx, flow: Timeline, ns: bigint | undefined): Promise<SegmentRow | undefined> => {
+  const hidden = hiddenStretches(flow)
+  for (let before = ns; ; ) {
+    const row = (await tx.list('segments', { where: startingIn(flow, undefined, before), orderBy: byStart('desc'), limit: 1 })).rows[0]
+    const stretch = row && hiding(hidden, row.start_ns)
+    if (!stretch) return row
+    before = stretch.startNs
+  }
+}
+
+const firstFrom = async (tx: ReadTx, flow: Timeline, ns: bigint | undefined): Promise<SegmentRow | undefined> => {
+  const hidden = hiddenStretches(flow)
+  for (let from = ns; ; ) {
+    const row = (await tx.list('segments', { where: startingIn(flow, from, undefined), orderBy: byStart('asc'), limit: 1 })).rows[0]
+    const stretch = row && hiding(hidden, row.start_ns)
+    if (!stretch) return row
+    from = stretch.endNs
+  }
+}
+
+/** Bounds of `start_ns` that hold exactly the segments that partly or wholly overlap `range`. */
+const overlapBounds = async (tx: ReadTx, flow: Timeline, range: TimeRange) => {
+  const { startNs, endNs } = range
+  if (startNs === undefined) return { startNs, endNs }
+  const before = await lastBefore(tx, flow, startNs)
+  return { startNs: before && before.end_ns > startNs ? before.start_ns : startNs, endNs }
+}
+
+export interface SegmentSearch {
+  readonly range: TimeRange
+  /** A further condition. */
+  readonly where?: Predicate
+  readonly reverse?: boolean
+  readonly limit: number
+  /** `start_ns` of the last segment seen. */
+  readonly after?: bigint
+}
+
+/** Segments that overlap `range`, by time. `after` of the page: its last value is the `start_ns` to go on behind. */
+export const listOverlapping = async (tx: ReadTx, flow: Timeline, search: SegmentSearch): Promise<Page<SegmentRow>> => {
+  if (search.range.isEmpty) return { rows: [] }
+  const { startNs, endNs } = await overlapBounds(tx, flow, search.range)
+  const stretches = visibleStretches(hiddenStretches(flow), startNs, endNs)
+  if (search.reverse) stretches.reverse()
+  const orderBy = byStart(search.reverse ? 'desc' : 'asc')
+  const rows: SegmentRow[] = []
+  for (const [index, stretch] of stretches.entries()) {
+    const where = and(startingIn(flow, stretch.startNs, stretch.endNs), ...(search.where ? [search.where] : []))
+    const after = search.after === undefined ? {} : { after: [flow.id, flow.timeline_id, search.after] }
+    const page = await tx.list('segments', { where, orderBy, limit: search.limit - rows.length, ...after })
+    rows.push(...page.rows)
+    if (page.after) return { rows, after: page.after }
+    const last = rows.at(-1)
+    if (rows.length === search.limit && last && index < stretches.length - 1)
+      return { rows, after: [flow.id, flow.timeline_id, last.start_ns] }
+  }
+  return { rows }
+}
+
+/** Segments that `range` covers completely (deletion uses coverage, listing overlap: tams-behaviour.md 6.3), as a predicate. */
+export const covered = (flow: Timeline, { startNs, endNs }: TimeRange): Predicate =>
+  and(startingIn(flow, startNs, endNs), ...(endNs === undefined ? [] : [compare('end_ns', '<=', endNs)]))
+
+/** The first and the last segment that `range` covers; undefined when there is none. */
+export const coveredEnds = async (tx: ReadTx, flow: Timeline, range: TimeRange): Promise<readonly [SegmentRow, SegmentRow] | undefined> => {
+  if (range.isEmpty) return undefined
+  const first = await firstFrom(tx, flow, range.startNs)
+  let last = await lastBefore(tx, flow, range.endNs)
+  if (last && range.endNs !== undefined && last.end_ns > range.endNs) last = await lastBefore(tx, flow, last.start_ns)
+  return first && last && first.start_ns <= last.start_ns ? [first, last] : undefined
+}
+
+export const segmentRange = (row: Pick<SegmentRow, 'timerange'>): TimeRange => TimeRange.parse(row.timerange)
+
+/** From the start of the first to the end of the last segment that overlaps `range`; `()` when there is none. */
+export const extentOfOverlapping = async (tx: ReadTx, flow: Timeline, range: TimeRange): Promise<TimeRange> => {
+  const first = (await listOverlapping(tx, flow, { range, limit: 1 })).rows[0]
+  const last = first && (await listOverlapping(tx, flow, { range, limit: 1, reverse: true })).rows[0]
+  return first && last ? TimeRange.encompassing([segmentRange(first), segmentRange(last)]) : TimeRange.never
+}
+
+/** The extent of all segments, read from the two at its ends. */
+export const wholeExtent = async (tx: ReadTx, flow: Timeline): Promise<TimeRange> => {
+  const ends = [await firstFrom(tx, flow, undefined), await lastBefore(tx, flow, undefined)]
+  return TimeRange.encompassing(ends.flatMap((row) => (row ? [segmentRange(row)] : [])))
+}
+
+/** The flow's extent as columns of its row. */
+export const extentColumns = (range: TimeRange) =>
+  range.isEmpty
+    ? { start_ns: null, end_ns: null, timerange: null }
+    : { start_ns: range.startNs ?? null, end_ns: range.endNs ?? null, timerange: range.canonical() }

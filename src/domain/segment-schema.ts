@@ -1,0 +1,72 @@
+import { type Static, Type } from '@sinclair/typebox'
+import { invalid } from '../core/errors.ts'
+import { TimeRange } from '../core/time-range.ts'
+import { parseTimestamp } from '../core/timestamp.ts'
+import { quote } from '../core/uuid.ts'
+import { AnyInteger, checker, TimeRangeText, TimestampText } from './validate.ts'
+
+export const ObjectId = Type.String({ minLength: 1, maxLength: 1024, title: 'an object id of 1 to 1024 characters' })
+export const Url = Type.String({ minLength: 1, maxLength: 16384, title: 'a URL' })
+export const UrlLabel = Type.String({ minLength: 1, maxLength: 1024, title: 'a label of 1 to 1024 characters' })
+
+/** One segment of a POST body (tams-behaviour.md 6.2). */
+export const SegmentPost = Type.Object(
+  {
+    object_id: ObjectId,
+    timerange: TimeRangeText,
+    ts_offset: Type.Optional(TimestampText),
+    object_timerange: Type.Optional(TimeRangeText),
+    init_object_id: Type.Optional(ObjectId),
+    last_duration: Type.Optional(TimestampText),
+    sample_offset: Type.Optional(AnyInteger),
+    sample_count: Type.Optional(AnyInteger),
+    key_frame_count: Type.Optional(AnyInteger),
+    get_urls: Type.Optional(Type.Array(Type.Object({ url: Url, label: UrlLabel }))),
+  },
+  { title: 'a segment', examples: [{ object_id: 'tams-0b6f', timerange: '[0:0_10:0)' }] },
+)
+export const SegmentPosts = Type.Array(SegmentPost, { title: 'a list of segments' })
+export type SegmentPost = Static<typeof SegmentPost>
+
+const checkPost = checker(SegmentPost)
+
+/** A segment of a request with its times as values. */
+export interface NewSegment {
+  readonly post: SegmentPost
+  readonly range: TimeRange
+  readonly startNs: bigint
+  readonly endNs: bigint
+  readonly offsetNs: bigint
+  /** On the object's own timeline; undefined where the request does not say. */
+  readonly objectRange: TimeRange | undefined
+}
+
+/** A bounded stretch with an inclusive start. Throws `invalid`. */
+export const parseMediaRange = (text: string, field: string): TimeRange & { readonly startNs: bigint; readonly endNs: bigint } => {
+  const range = TimeRange.parseStrict(text, field)
+  if (range.isEmpty) throw invalid(field, `${quote(text)} is empty`)
+  const { startNs, endNs } = range
+  if (startNs === undefined || endNs === undefined) throw invalid(field, `${quote(text)} has no ${startNs === undefined ? 'start' : 'end'}`)
+  if (range.startExclusive) throw invalid(field, `${quote(text)} has an exclusive start; the start of media is inclusive`)
+  return range as TimeRange & { readonly startNs: bigint; readonly endNs: bigint }
+}
+
+/** Throws `invalid`; `at` is the place in the body: empty, or `[3]`. */
+export const parseSegmentPost = (value: unknown, at: string): NewSegment => {
+  const field = (name: string) => (at ? `${at}.${name}` : name)
+  let post: SegmentPost
+  try {
+    post = checkPost(value, at || 'body')
+  } catch (error) {
+    throw at && error instanceof Error ? invalid(at, error.message.replace(`${at}: `, ''), error) : error
+  }
+  const range = parseMediaRange(post.timerange, field('timerange'))
+  const offsetNs = post.ts_offset === undefined ? 0n : parseTimestamp(post.ts_offset, field('ts_offset'))
+  if (post.last_duration !== undefined && parseTimestamp(post.last_duration, field('last_duration')) < 0n)
+    throw invalid(field('last_duration'), `${quote(post.last_duration)} is negative`)
+  const objectRange = post.object_timerange === undefined ? undefined : parseMediaRange(post.object_timerange, field('object_timerange'))
+  const labels = (post.get_urls ?? []).map((item) => item.label)
+  const twice = labels.find((label, index) => labels.indexOf(label) !== index)
+  if (twice !== undefined) throw invalid(field('get_urls'), `the label ${quote(twice)} is there twice`)
+  return { post, range, startNs: range.startNs, endNs: range.endNs, offsetNs, objectRange }
+}

@@ -1,0 +1,63 @@
+import { and, eq, isIn, not, type Predicate, related } from '../core/predicate.ts'
+import { prefixBytes } from '../core/text-order.ts'
+import type { Row } from '../storage/schema.ts'
+import type { WriteTx } from '../storage/tables.ts'
+import type { Tags } from './storage-backend.ts'
+import { checker, TagValue } from './validate.ts'
+
+export type TaggedEntity = 'flow' | 'source' | 'webhook' | 'segment'
+export type TagText = string | readonly string[]
+
+/** One `tag.{name}=…` or `tag_exists.{name}=…` of a query (tams-behaviour.md 1.7). */
+export type TagFilter =
+  | { readonly kind: 'value'; readonly name: string; readonly values: readonly string[] }
+  | { readonly kind: 'exists'; readonly name: string; readonly exists: boolean }
+
+export const checkTagValue = checker(TagValue)
+
+export const parseTags = (json: string): Tags => JSON.parse(json) as Tags
+
+/** One term per filter, on a table whose key column is `id`. */
+export const tagPredicates = (entity: TaggedEntity, filters: readonly TagFilter[]): Predicate[] =>
+  filters.map((filter) => {
+    const named = and(eq('entity_type', entity), eq('deletion_id', ''), eq('name', filter.name))
+    if (filter.kind === 'exists') return related('tags', { entity_id: 'id' }, named, !filter.exists)
+    const valued = and(isIn('value_prefix', filter.values.map(valuePrefix)), isIn('value', filter.values), not(eq('empty_list', true)))
+    return related('tags', { entity_id: 'id' }, and(named, valued))
+  })
+
+/** The same rule for tags that are not in a table (storage backends). */
+export const matchesTags = (tags: Tags | undefined, filters: readonly TagFilter[]): boolean =>
+  filters.every((filter) => {
+    const value = tags && Object.hasOwn(tags, filter.name) ? tags[filter.name] : undefined
+    if (filter.kind === 'exists') return (value !== undefined) === filter.exists
+    const values = value === undefined ? [] : typeof value === 'string' ? [value] : value
+    return values.some((text) => filter.values.includes(text))
+  })
+
+const valuePrefix = (value: string): string => prefixBytes(value, 64)
+
+const tagRows = (entity: TaggedEntity, id: string, tags: Tags): Row<'tags'>[] =>
+  Object.entries(tags).flatMap(([name, value]): Row<'tags'>[] => {
+    const values = typeof value === 'string' ? [value] : value
+    const row = { entity_type: entity, entity_id: id, deletion_id: '', name }
+    if (values.length === 0) return [{ ...row, position: 0, value_prefix: '', value: '', empty_list: true }]
+    return values.map((text, position) => ({ ...row, position, value_prefix: valuePrefix(text), value: text, empty_list: false }))
+  })
+
+/** Makes the rows of the `tags` table equal to `tags`; only names whose value differs from `before` are touched. */
+export const writeTags = async (tx: WriteTx, entity: TaggedEntity, id: string, before: Tags, tags: Tags): Promise<void> => {
+  const changed = (name: string, a: Tags, b: Tags) => !Object.hasOwn(b, name) || JSON.stringify(a[name]) !== JSON.stringify(b[name])
+  const gone = Object.keys(before).filter((name) => changed(name, before, tags))
+  if (gone.length > 0)
+    await tx.delete('tags', and(eq('entity_type', entity), eq('entity_id', id), eq('deletion_id', ''), isIn('name', gone)))
+  const added = Object.fromEntries(Object.entries(tags).filter(([name]) => changed(name, tags, before)))
+  const rows = tagRows(entity, id, added)
+  if (rows.length > 0) await tx.insert('tags', rows)
+}
+
+// Object.fromEntries defines members, so that a tag named __proto__ is a tag like any other.
+export const withTag = (tags: Tags, name: string, value: TagText): Tags =>
+  Object.fromEntries([...Object.entries(tags).filter(([key]) => key !== name), [name, value]])
+
+export const withoutTag = (tags: Tags, name: string): Tags => Object.fromEntries(Object.entries(tags).filter(([key]) => key !== name))

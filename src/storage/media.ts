@@ -1,0 +1,78 @@
+/**
+ * The bytes of media objects. One MediaStore is one storage backend. A `key` is the path of an object inside its backend:
+ * `{TAMS_STORAGE_PATH}/{yyyy}/{mm}/{dd}/{object_id}`, any well-formed text; an engine keeps it from escaping its root.
+ */
+export interface MediaStore {
+  /** The storage backend's id. */
+  readonly storageId: string
+  /** Where a client PUTs the whole object. Valid for at least `expiresInSeconds`. */
+  uploadUrl(key: string, options: UploadUrlOptions): Promise<UploadTarget>
+  /** Where a client GETs the object. Called hundreds of times a page: synchronous and cheap. */
+  downloadUrl(key: string, options: DownloadUrlOptions): string
+  /** A URL without signature, or undefined where nobody could read it. */
+  plainUrl(key: string, options: { readonly contentType: string | undefined }): string | undefined
+  /**
+   * Stores the whole object: durable when it resolves, nothing left when it fails. With `ifAbsent`, throws `exists` when
+   * there is an object. Throws `invalid` when `md5` does not match, `storage_full`, `unavailable`.
+   */
+  put(key: string, body: ReadableStream<Uint8Array>, options: PutOptions): Promise<StoredObject>
+  /** undefined when there is no such object; throws `range_not_satisfiable`. */
+  get(key: string, options?: GetOptions): Promise<MediaBody | undefined>
+  head(key: string, signal?: AbortSignal): Promise<StoredObject | undefined>
+  /** Safe to repeat: a missing object is no error. */
+  delete(keys: readonly string[], signal?: AbortSignal): Promise<void>
+  /** In key order (by code point), for reconciliation. */
+  list(options: { readonly after?: string; readonly signal?: AbortSignal }): AsyncIterable<StoredObject & { readonly key: string }>
+  check(signal?: AbortSignal): Promise<void>
+}
+
+export interface UploadUrlOptions {
+  readonly baseUrl: string
+  readonly contentType: string
+  readonly expiresInSeconds: number
+}
+
+export interface DownloadUrlOptions {
+  /** The endpoint the client used, without a trailing slash; engines with servers of their own ignore it. */
+  readonly baseUrl: string
+  readonly contentType: string | undefined
+  /** At least so long; the exact moment is rounded so that URLs are stable for a while and caches can use them. */
+  readonly expiresInSeconds: number
+}
+
+export interface UploadTarget {
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
+}
+
+export interface PutOptions {
+  readonly contentType: string
+  /** `Content-MD5` as sent: base64. */
+  readonly md5?: string
+  readonly ifAbsent?: boolean
+  readonly signal?: AbortSignal
+}
+
+export interface StoredObject {
+  /** Bytes. */
+  readonly size: number
+  /** Quoted entity tag, RFC 9110 8.8.3. */
+  readonly etag: string
+  readonly contentType: string
+  readonly modifiedUs: bigint
+}
+
+/** A half-open byte range of the stored object. */
+export interface ByteRange {
+  readonly start: number
+  readonly end: number
+}
+
+export interface GetOptions {
+  readonly range?: ByteRange
+  readonly signal?: AbortSignal
+}
+
+export interface MediaBody extends StoredObject {
+  readonly body: ReadableStream<Uint8Array>
+}

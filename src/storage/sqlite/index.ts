@@ -1,0 +1,1 @@
+export { type OpenSqliteOptions, openSqliteTables, type SqliteTables } from './sqlite-tables.ts'

@@ -1,0 +1,172 @@
+import { TamsError } from '../../core/errors.ts'
+import type { Predicate } from '../../core/predicate.ts'
+import { checkRow, checkSet } from '../check-row.ts'
+import type { Row, TableName } from '../schema.ts'
+import type { LogEntry, WriteTx } from '../tables.ts'
+import { compilePredicate, placeholders } from './compile-predicate.ts'
+import type { Connection } from './connection.ts'
+import { SqliteReadTx } from './read-tx.ts'
+import type { TimeLimit } from './search.ts'
+import { isExistingKey, translate } from './sqlite-errors.ts'
+import { quoted, type SqlValue, type TableInfo, tableInfo } from './table-info.ts'
+
+type Cells = Readonly<Record<string, SqlValue>>
+
+/** What a work may do on the writer's connection, inside its savepoint. */
+export class SqliteWriteTx extends SqliteReadTx implements WriteTx {
+  /** Tables whose rows this work changed. */
+  readonly touched = new Set<TableName>()
+  /** Set when SQLite answered an error by rolling back the whole transaction. */
+  lost: unknown
+  private readonly locks = new Set<string>()
+
+  constructor(
+    connection: Connection,
+    limits: TimeLimit,
+    private readonly options: { readonly checkLocks: boolean; readonly touchedBefore: ReadonlySet<TableName> },
+  ) {
+    super(connection, limits, refuseScan, false)
+  }
+
+  lock(keys: readonly string[]): Promise<void> {
+    return this.settled(() => {
+      for (const key of keys) this.locks.add(key)
+    })
+  }
+
+  insert<N extends TableName>(table: N, rows: readonly Row<N>[]): Promise<void> {
+    return this.settled(() => this.writeRows(table, rows, insertText(table)))
+  }
+
+  put<N extends TableName>(table: N, rows: readonly Row<N>[]): Promise<void> {
+    return this.settled(() => this.writeRows(table, rows, putText(table)))
+  }
+
+  update<N extends TableName>(table: N, where: Predicate, set: Partial<Row<N>>): Promise<number> {
+    return this.settled(() => {
+      const info = tableInfo(table)
+      checkSet(table, set)
+      const entries = Object.entries(set as Cells)
+      const params = entries.map(([, value]) => value)
+      const assignments = entries.map(([column]) => `${quoted(column)} = ?`).join(', ')
+      const condition = compilePredicate(info, where, params)
+      return this.changed(table, this.connection.run(`update ${quoted(table)} as t set ${assignments} where ${condition}`, params))
+    })
+  }
+
+  delete<N extends TableName>(table: N, where: Predicate): Promise<number> {
+    return this.settled(() => {
+      const params: SqlValue[] = []
+      const condition = compilePredicate(tableInfo(table), where, params)
+      return this.changed(table, this.connection.run(`delete from ${quoted(table)} as t where ${condition}`, params))
+    })
+  }
+
+  append(entries: readonly LogEntry[]): Promise<void> {
+    return this.settled(() => {
+      if (entries.length === 0) return
+      for (const entry of entries) checkRow('event_log', { ...entry, seq: 0n })
+      this.allOrNothing(() => {
+        const columns = logColumns()
+        const sql = insertInto(tableInfo('event_log'), columns)
+        for (const entry of entries as readonly Cells[]) this.connection.run(sql, valuesOf(entry, columns))
+      })
+      this.touched.add('event_log')
+    })
+  }
+
+  // What is written in this batch has no version yet. One that equals nothing is safe: it only makes a cache miss.
+  protected override storedVersion(table: TableName): string {
+    const stored = super.storedVersion(table)
+    return this.touched.has(table) || this.options.touchedBefore.has(table) ? `${stored}+${crypto.randomUUID()}` : stored
+  }
+
+  // SQLite undoes the statement, or on some errors (a full disk) the whole transaction with all works before this one.
+  protected override failure(error: unknown): unknown {
+    const failure = translate(error, 'writing')
+    if (!this.connection.inTransaction && this.lost === undefined) {
+      this.lost = failure
+      this.close()
+    }
+    return failure
+  }
+
+  private changed(table: TableName, rows: number): number {
+    if (rows > 0) this.touched.add(table)
+    return rows
+  }
+
+  private writeRows(table: TableName, rows: readonly unknown[], sql: string): void {
+    const info = tableInfo(table)
+    for (const row of rows as readonly Cells[]) {
+      checkRow(table, row)
+      if (this.options.checkLocks) this.assertLocked(info, row)
+    }
+    const [first] = rows as readonly Cells[]
+    if (!first) return
+    if (rows.length === 1) this.writeRow(info, sql, first)
+    else
+      this.allOrNothing(() => {
+        for (const row of rows as readonly Cells[]) this.writeRow(info, sql, row)
+      })
+    this.touched.add(table)
+  }
+
+  private writeRow(info: TableInfo, sql: string, row: Cells): void {
+    try {
+      this.connection.run(sql, valuesOf(row, info.columnNames))
+    } catch (error) {
+      if (!isExistingKey(error)) throw error
+      const key = info.key.map((column) => row[column]).join(', ')
+      throw new TamsError('exists', `A row of ${info.name} with the key (${key}) is there already`, { cause: error })
+    }
+  }
+
+  private allOrNothing(action: () => void): void {
+    this.connection.run('savepoint call')
+    try {
+      action()
+    } catch (error) {
+      if (this.connection.inTransaction) {
+        this.connection.run('rollback to call')
+        this.connection.run('release call')
+      }
+      throw error
+    }
+    this.connection.run('release call')
+  }
+
+  private assertLocked(info: TableInfo, row: Cells): void {
+    const key = info.lock?.(row)
+    if (key !== undefined && !this.locks.has(key)) throw new Error(`an insert into ${info.name} needs the lock ${key} first`)
+  }
+}
+
+const valuesOf = (row: Cells, columns: readonly string[]): SqlValue[] => columns.map((column) => row[column] ?? null)
+
+const textFor = (make: (info: TableInfo) => string): ((table: TableName) => string) => {
+  const known = new Map<TableName, string>()
+  return (table) => {
+    const text = known.get(table) ?? make(tableInfo(table))
+    known.set(table, text)
+    return text
+  }
+}
+
+const insertInto = (info: TableInfo, columns: readonly string[]): string =>
+  `insert into ${quoted(info.name)} (${columns.map(quoted).join(', ')}) values (${placeholders(columns.length)})`
+
+const insertText = textFor((info) => insertInto(info, info.columnNames))
+
+const putText = textFor((info) => {
+  const others = info.columnNames.filter((column) => !info.key.includes(column))
+  const action =
+    others.length === 0 ? 'nothing' : `update set ${others.map((column) => `${quoted(column)} = excluded.${quoted(column)}`).join(', ')}`
+  return `${insertInto(info, info.columnNames)} on conflict (${info.key.map(quoted).join(', ')}) do ${action}`
+})
+
+const logColumns = (): readonly string[] => tableInfo('event_log').columnNames.filter((column) => column !== 'seq')
+
+const refuseScan = (table: TableName): never => {
+  throw new Error(`scan of ${table} in a write work: its changes are not visible to another connection; scan in a read work`)
+}

@@ -1,0 +1,78 @@
+import { Writable } from 'node:stream'
+import pino from 'pino'
+import pretty from 'pino-pretty'
+import { redactMembers, redactText } from './redact.ts'
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal'
+
+type Write = (detail: Readonly<Record<string, unknown>>, message: string) => void
+
+/** Where a line goes. Detail is redacted: secrets by name, credentials in URLs and headers; errors may be members of it. */
+export interface Log extends Readonly<Record<LogLevel, Write>> {
+  /** A log that adds these members to every line. */
+  child(bindings: Readonly<Record<string, unknown>>): Log
+  /** Writes what is still buffered, before the process ends. */
+  flush(): void
+}
+
+export interface LogOptions {
+  readonly level: LogLevel | 'silent'
+  /** `auto`: pretty when standard output is a terminal. */
+  readonly format: 'auto' | 'json' | 'pretty'
+  /** Instead of standard output; gets whole lines. */
+  readonly destination?: LogDestination
+}
+
+export interface LogDestination {
+  write(line: string): void
+}
+
+/** One line for each call: a JSON object `{level, time, …detail, msg}`, or the same for people. */
+export const createLog = ({ level, format, destination }: LogOptions): Log => {
+  const forPeople = format === 'pretty' || (format === 'auto' && destination === undefined && process.stdout.isTTY === true)
+  const stream = forPeople ? prettyStream(destination) : (destination ?? pino.destination({ fd: 1, sync: false }))
+  const options: pino.LoggerOptions = {
+    level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }) },
+    serializers: { err: (err: unknown) => err },
+  }
+  return wrap(pino(options, stream))
+}
+
+// A stream in this process: pino's own transports are worker threads, which do not survive every way of packaging the program.
+const prettyStream = (destination: LogDestination | undefined) =>
+  pretty({
+    colorize: destination === undefined && process.stdout.isTTY === true,
+    translateTime: 'HH:MM:ss.l',
+    sync: true,
+    ...(destination === undefined ? {} : { destination: lineStream(destination) }),
+  })
+
+const lineStream = (destination: LogDestination): Writable =>
+  new Writable({
+    decodeStrings: false,
+    write(chunk: string | Buffer, _encoding, done) {
+      destination.write(String(chunk))
+      done()
+    },
+  })
+
+const wrap = (logger: pino.Logger): Log => {
+  const at =
+    (level: LogLevel): Write =>
+    (detail, message) => {
+      if (logger.isLevelEnabled(level)) logger[level](redactMembers(detail), redactText(message))
+    }
+  return {
+    trace: at('trace'),
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
+    fatal: at('fatal'),
+    child: (bindings) => wrap(logger.child(redactMembers(bindings))),
+    flush: () => logger.flush(),
+  }
+}

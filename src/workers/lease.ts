@@ -1,0 +1,48 @@
+import type { Clock } from '../core/clock.ts'
+import { and, eq } from '../core/predicate.ts'
+import type { Tables, WriteTx } from '../storage/tables.ts'
+
+/** The right to do one kind of background work, held by one process at a time. */
+export interface Lease {
+  readonly name: string
+  readonly holder: string
+  /** Grows with each new holder. */
+  readonly fence: bigint
+  /**
+   * To be called in every transaction of the work: throws `LeaseLost` when somebody else has taken over, so that a holder that was
+   * asleep for too long cannot write; otherwise the lease runs on from now.
+   */
+  keep(tx: WriteTx): Promise<void>
+}
+
+export class LeaseLost extends Error {
+  constructor(name: string) {
+    super(`The lease ${name} has been taken over`)
+    this.name = 'LeaseLost'
+  }
+}
+
+const TTL_US = 30_000_000n
+
+/** undefined while another holder's lease runs. */
+export const acquireLease = (tables: Tables, clock: Clock, name: string, holder: string): Promise<Lease | undefined> =>
+  tables.write(async (tx) => {
+    await tx.lock([`lease:${name}`])
+    const row = await tx.find('leases', [name])
+    const nowUs = clock.nowUs()
+    if (row && row.holder !== holder && row.expires > nowUs) return undefined
+    const fence = row?.holder === holder ? row.fence : (row?.fence ?? 0n) + 1n
+    await tx.put('leases', [{ name, holder, expires: nowUs + TTL_US, fence }])
+    return { name, holder, fence, keep: (work) => keep(work, clock, name, holder, fence) }
+  })
+
+const keep = async (tx: WriteTx, clock: Clock, name: string, holder: string, fence: bigint): Promise<void> => {
+  const owned = and(eq('name', name), eq('holder', holder), eq('fence', fence))
+  if ((await tx.update('leases', owned, { expires: clock.nowUs() + TTL_US })) === 0) throw new LeaseLost(name)
+}
+
+/** Lets the next process begin at once. */
+export const releaseLease = (tables: Tables, lease: Lease): Promise<void> =>
+  tables.write(async (tx) => {
+    await tx.update('leases', and(eq('name', lease.name), eq('holder', lease.holder), eq('fence', lease.fence)), { expires: 0n })
+  })

@@ -1,0 +1,119 @@
+import { createHash } from 'node:crypto'
+import type { Clock } from '../core/clock.ts'
+import { and, compare, eq, isIn } from '../core/predicate.ts'
+import { findObjects, isControlled, type ObjectInstance, parseInstances } from '../domain/media-object.ts'
+import { saveInstances } from '../domain/object-instances.ts'
+import type { MediaBackend } from '../domain/storage-backend.ts'
+import type { Row } from '../storage/schema.ts'
+import type { Tables, WriteTx } from '../storage/tables.ts'
+import type { Lease } from './lease.ts'
+import type { Worker } from './worker.ts'
+
+export interface CopyDeps {
+  readonly tables: Tables
+  readonly clock: Clock
+  readonly backends: readonly MediaBackend[]
+}
+
+const MAX_ATTEMPTS = 12
+const MAX_DELAY_S = 600n
+
+/** Makes the controlled copies that were asked for: bytes are verified by length and hash before the copy is advertised. */
+export const objectCopyWorker = (deps: CopyDeps): Worker => ({
+  name: 'object-copies',
+  intervalMs: 1000,
+  async step(lease, signal) {
+    const { tables, clock } = deps
+    const due = and(eq('status', 'created'), compare('updated', '<=', clock.nowUs()))
+    const { rows } = await tables.read((tx) =>
+      tx.list('media_copies', { where: due, orderBy: [{ column: 'updated', direction: 'asc' }], limit: 1 }),
+    )
+    const job = rows[0]
+    if (!job) return false
+    try {
+      const size = await copyBytes(deps, job, signal)
+      await tables.write((tx) => settle(tx, clock, lease, job, size))
+    } catch (error) {
+      if (signal.aborted) throw error
+      await tables.write((tx) => postpone(tx, clock, lease, job, error))
+    }
+    return true
+  },
+})
+
+/** Gives the size; undefined when the object needs no copy any more. */
+const copyBytes = async ({ tables, backends }: CopyDeps, job: Row<'media_copies'>, signal: AbortSignal): Promise<number | undefined> => {
+  const object = await tables.read(async (tx) => (await findObjects(tx, [job.object_id])).get(job.object_id))
+  if (!object || !parseInstances(object).some((instance) => isTarget(instance, job))) return undefined
+  const source = parseInstances(object)
+    .filter(isControlled)
+    .find((instance) => instance.status === 'ready' && backends.some(({ info }) => info.id === instance.storage_id))
+  const from = backends.find(({ info }) => info.id === source?.storage_id)?.store
+  const to = backends.find(({ info }) => info.id === job.storage_id)?.store
+  if (!source || !from) throw new Error('there is no controlled instance to copy from')
+  if (!to) throw new Error(`there is no storage backend ${job.storage_id}`)
+  const original = await from.get(source.key, { signal })
+  if (!original) throw new Error('the bytes of the object are not there')
+  const [written, sent] = await hashing((body) => to.put(job.media_key, body, { contentType: original.contentType, signal }), original.body)
+  const copy = await to.get(job.media_key, { signal })
+  if (!copy) throw new Error('the copy is not there')
+  const received = await digest(copy.body)
+  if (written.size !== original.size || received !== sent) throw new Error('the copy differs from its original')
+  return written.size
+}
+
+const hashing = async <T>(
+  use: (body: ReadableStream<Uint8Array>) => Promise<T>,
+  body: ReadableStream<Uint8Array>,
+): Promise<[T, string]> => {
+  const hash = createHash('sha256')
+  const tap = new TransformStream<Uint8Array, Uint8Array>({
+    transform(chunk, controller) {
+      hash.update(chunk)
+      controller.enqueue(chunk)
+    },
+  })
+  return [await use(body.pipeThrough(tap)), hash.digest('hex')]
+}
+
+const digest = async (body: ReadableStream<Uint8Array>): Promise<string> => {
+  const hash = createHash('sha256')
+  for await (const chunk of body) hash.update(chunk)
+  return hash.digest('hex')
+}
+
+const isTarget = (instance: ObjectInstance, job: Row<'media_copies'>): boolean =>
+  isControlled(instance) && instance.storage_id === job.storage_id && instance.key === job.media_key && instance.status === 'copying'
+
+const settle = async (tx: WriteTx, clock: Clock, lease: Lease, job: Row<'media_copies'>, size: number | undefined): Promise<void> => {
+  await lease.keep(tx)
+  await tx.lock([`object:${job.object_id}`])
+  const object = (await findObjects(tx, [job.object_id])).get(job.object_id)
+  const instances = object ? parseInstances(object) : []
+  await tx.delete('media_copies', isIn('id', [job.id]))
+  if (object && size !== undefined && instances.some((instance) => isTarget(instance, job))) {
+    await saveInstances(
+      tx,
+      object,
+      instances.map((instance) =>
+        isTarget(instance, job) ? { storage_id: job.storage_id, key: job.media_key, status: 'ready' } : instance,
+      ),
+    )
+    return
+  }
+  // The object or this instance of it went while its bytes were copied.
+  const { storage_id, media_key, object_id } = job
+  await tx.put('media_removals', [{ id: `${storage_id} ${media_key}`, storage_id, media_key, object_id, created: clock.nowUs() }])
+}
+
+const postpone = async (tx: WriteTx, clock: Clock, lease: Lease, job: Row<'media_copies'>, error: unknown): Promise<void> => {
+  await lease.keep(tx)
+  const attempts = job.attempts + 1
+  const delay = 2n ** BigInt(attempts)
+  await tx.update('media_copies', eq('id', job.id), {
+    attempts,
+    status: attempts >= MAX_ATTEMPTS ? 'error' : 'created',
+    error: error instanceof Error ? error.message : String(error),
+    updated: clock.nowUs() + (delay > MAX_DELAY_S ? MAX_DELAY_S : delay) * 1_000_000n,
+  })
+}
