@@ -317,6 +317,7 @@ export const tablesContract = (name: string, engine: TablesEngine): void => {
       })
 
       test('one read inside a write that changed the table equals none that others see', async () => {
+        const before = await store.version('deliveries')
         const [inside] = await Promise.all([
           store.write(async (tx) => {
             await tx.insert('deliveries', [deliveryRow('a')])
@@ -324,7 +325,7 @@ export const tablesContract = (name: string, engine: TablesEngine): void => {
           }),
           add(deliveryRow('b')),
         ])
-        expect(await store.version('deliveries')).not.toBe(inside)
+        expect([before, await store.version('deliveries')]).not.toContain(inside)
       })
     })
 

@@ -147,7 +147,7 @@ export class SqliteTables implements Tables {
   }
 
   private async release(): Promise<void> {
-    await this.writer.idle()
+    await this.writer.close()
     await this.scansEnded()
     this.readers.close()
     this.connection.close()

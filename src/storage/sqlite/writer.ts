@@ -1,6 +1,7 @@
 import type { TableName } from '../schema.ts'
 import type { WriteTx } from '../tables.ts'
 import type { Connection } from './connection.ts'
+import { Macrotasks } from './macrotasks.ts'
 import { VERSIONS_TABLE } from './migrate.ts'
 import type { TimeLimit } from './search.ts'
 import { translate } from './sqlite-errors.ts'
@@ -49,7 +50,7 @@ export class Writer {
   private running: Promise<void> | undefined
   /** Ends the current work as foreign. A macrotask calls it, which runs only when a work awaits something else than its tx. */
   private onMacrotask: (() => void) | undefined
-  private watchdog: NodeJS.Immediate | undefined
+  private readonly macrotasks = new Macrotasks(() => this.onMacrotask?.())
 
   constructor(private readonly options: WriterOptions) {}
 
@@ -77,8 +78,9 @@ export class Writer {
   }
 
   /** Resolves when everything queued has settled. */
-  async idle(): Promise<void> {
+  async close(): Promise<void> {
     while (this.running) await this.running
+    this.macrotasks.close()
   }
 
   // Not at once: the requests of this turn of the event loop pile up first.
@@ -147,8 +149,6 @@ export class Writer {
         await this.begin()
       } else batch.ran.push({ job, outcome })
     }
-    clearImmediate(this.watchdog)
-    this.watchdog = undefined
   }
 
   private async run(job: Job, touched: Set<TableName>): Promise<Outcome> {
@@ -178,10 +178,7 @@ export class Writer {
     return new Promise((resolve) => {
       const foreign = (): void => ended({ kind: 'foreign' })
       this.onMacrotask = foreign
-      this.watchdog ??= setImmediate(() => {
-        this.watchdog = undefined
-        this.onMacrotask?.()
-      })
+      this.macrotasks.request()
       const ended = (outcome: Outcome): void => {
         // A work that was given up may end later, while another one runs.
         if (this.onMacrotask === foreign) this.onMacrotask = undefined

@@ -73,6 +73,12 @@ describe('SQLite answers by index alone', () => {
     ],
     ['objects by id', 'objects', { where: and(isIn('id', ['a', 'b', 'c']), live) }, 'SEARCH t USING PRIMARY KEY (id=? AND deletion_id=?)'],
     [
+      'the tags of listed flows, with a further condition',
+      'tags',
+      { where: and(eq('entity_type', 'flow'), isIn('entity_id', ['a', 'b']), eq('value', 'x')) },
+      'SEARCH t USING PRIMARY KEY (entity_type=? AND entity_id=?)',
+    ],
+    [
       'tags by value',
       'tags',
       {
