@@ -5,6 +5,7 @@
 import { Database } from 'bun:sqlite'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
+import { URL_GRACE_SECONDS } from '../../src/domain/get-urls.ts'
 import { createSigner } from '../../src/storage/disk/signing.ts'
 
 const dataDir = process.env.TAMS_DATA_DIR ?? ''
@@ -24,6 +25,7 @@ interface SegmentRow {
 interface ObjectRow {
   id: string
   key_frame_count: number | null
+  init_object_id: string | null
   instances: string
 }
 type Instance = { readonly storage_id: string; readonly key: string; readonly status: string }
@@ -38,7 +40,7 @@ const segmentsFrom = db.query<SegmentRow, [string, string, number, number]>(
 )
 const LIMIT = 100
 const objectsById = db.query<ObjectRow, string[]>(
-  `select id, key_frame_count, instances from objects where id in (${Array(LIMIT).fill('?').join(',')}) and deletion_id = ''`,
+  `select id, key_frame_count, init_object_id, instances from objects where id in (${Array(LIMIT).fill('?').join(',')}) and deletion_id = ''`,
 )
 const begin = db.query('begin')
 const commit = db.query('commit')
@@ -46,7 +48,7 @@ const commit = db.query('commit')
 const storage = db.query<{ id: string; label: string }, []>('select id, label from storage_backends').get()
 if (!storage) throw new Error('the store has no storage backend')
 const signer = createSigner(readFileSync(path.join(dataDir, 'secret.key'), 'utf8').trim(), storage.id)
-const VALID_SECONDS = 3600
+const VALID_SECONDS = 3600 + URL_GRACE_SECONDS
 const STABLE_SECONDS = VALID_SECONDS / 4
 
 const page = (flowId: string, startSeconds: number, origin: string, withUrls: boolean): string | undefined => {
@@ -63,6 +65,7 @@ const page = (flowId: string, startSeconds: number, origin: string, withUrls: bo
   const expires = Math.ceil((Date.now() / 1000 + VALID_SECONDS) / STABLE_SECONDS) * STABLE_SECONDS
   const items = segments.map((row) => {
     const object = objects.get(row.object_id)
+    if (object?.init_object_id != null) throw new Error('objects with init objects are not in this benchmark')
     const urls = []
     if (withUrls && object)
       for (const { key } of JSON.parse(object.instances) as Instance[]) {

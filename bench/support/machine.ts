@@ -32,7 +32,9 @@ export const syncLatencyMs = (directory: string): number => {
   return median(times)
 }
 
+/** Of an even number of values the mean of the two in the middle: the upper one alone would flatter. */
 export const median = (values: readonly number[]): number => {
   const sorted = values.toSorted((a, b) => a - b)
-  return sorted[sorted.length >> 1] ?? Number.NaN
+  const middle = sorted.slice((sorted.length - 1) >> 1, (sorted.length >> 1) + 1)
+  return middle.reduce((a, b) => a + b, 0) / middle.length
 }

@@ -41,6 +41,7 @@ export interface SegmentPost {
   readonly timerange: string
   readonly ts_offset?: string
   readonly object_timerange?: string
+  readonly init_object_id?: string
   readonly last_duration?: string
   readonly key_frame_count?: number
 }

@@ -15,6 +15,7 @@ export type ErrorCode =
   | 'too_large' // a body or cell above its limit
   | 'unsupported_media_type'
   | 'range_not_satisfiable'
+  | 'unprocessable' // well-formed, but cannot be carried out as it stands (a query in SQL)
   | 'too_many_requests'
   | 'storage_full' // no room left; reads go on
   | 'unavailable' // a dependency is away or busy: try again

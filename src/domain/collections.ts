@@ -78,12 +78,16 @@ const collectionRow = (entity: CollectionEntity, parent: string, via: string, po
   role: member.role ?? null,
 })
 
-/** Replaces what flow `flowId` collects: its own rows, and those of its source that follow from them. */
+/**
+ * Replaces what flow `flowId` collects: its own rows, and those of its source that follow from them. Throws `invalid` where that
+ * contradicts another flow of the source, unless `mayContradict`.
+ */
 export const writeFlowCollection = async (
   tx: WriteTx,
   flowId: string,
   sourceId: string,
   members: readonly CollectionItem[],
+  mayContradict = false,
 ): Promise<void> => {
   await clearFlowCollection(tx, flowId)
   if (members.length === 0) return
@@ -98,7 +102,7 @@ export const writeFlowCollection = async (
     if (id === undefined || id === sourceId || sourceMembers.some((other) => other.id === id)) continue
     sourceMembers.push({ id, ...(member.role !== undefined && { role: member.role }) })
   }
-  await checkAgreement(tx, flowId, sourceId, sourceMembers)
+  if (!mayContradict) await checkAgreement(tx, flowId, sourceId, sourceMembers)
   if (sourceMembers.length === 0) return
   await tx.insert(
     'collections',

@@ -1,12 +1,12 @@
 import { toMicroseconds } from '../core/clock.ts'
-import { and, eq } from '../core/predicate.ts'
+import { and, compare, eq } from '../core/predicate.ts'
 import { TimeRange } from '../core/time-range.ts'
 import type { Row } from '../storage/schema.ts'
-import type { WriteTx } from '../storage/tables.ts'
+import type { ReadTx, WriteTx } from '../storage/tables.ts'
 import { type Context, seesEverything } from './context.ts'
 import { type HiddenStretch, hiddenColumn, hiddenStretches } from './hidden.ts'
-import { record } from './record.ts'
-import { byStart, onTimeline } from './segment-ranges.ts'
+import { type DomainEvent, record } from './record.ts'
+import { byStart, onTimeline, segmentRange, wholeExtent } from './segment-ranges.ts'
 import { deletionEvents, removeSegments } from './segment-remove.ts'
 
 type Request = Row<'deletion_requests'>
@@ -25,10 +25,8 @@ export const deletionStep = (tx: WriteTx, nowUs: bigint, request: Request, limit
 const flowStep = async (tx: WriteTx, nowUs: bigint, request: Request, limit: number): Promise<void> => {
   const timeline = { id: request.flow_id, timeline_id: request.timeline_id }
   const { rows } = await tx.list('segments', { where: onTimeline(timeline), orderBy: byStart('asc'), limit })
-  await remove(tx, nowUs, request, { ...timeline, source_id: '' }, rows)
-  const last = rows.at(-1)
-  if (rows.length < limit || !last) return finish(tx, nowUs, request)
-  await progress(tx, nowUs, request, TimeRange.of(last.end_ns, request.end_ns ?? undefined, endsInclusively(request)))
+  await remove(tx, nowUs, request, { ...timeline, source_id: request.source_id }, rows)
+  await proceed(tx, nowUs, request, await wholeExtent(tx, timeline))
 }
 
 const segmentsStep = async (tx: WriteTx, nowUs: bigint, request: Request, limit: number): Promise<void> => {
@@ -43,32 +41,42 @@ const segmentsStep = async (tx: WriteTx, nowUs: bigint, request: Request, limit:
   await remove(tx, nowUs, request, flow, rows)
   const last = rows.at(-1)
   const rest = last && rows.length === limit ? [{ ...mine, startNs: last.start_ns + 1n }] : []
-  const left = [...stretches.filter((stretch) => stretch !== mine), ...rest]
+  const others = stretches.filter((stretch) => stretch.requestId !== request.id)
+  const own = [...rest, ...stretches.filter((stretch) => stretch.requestId === request.id && stretch !== mine)]
+  const remaining = await extentOf(tx, flow, own)
+  const left = remaining.isEmpty ? others : [...others, ...own]
   await tx.update('flows', and(eq('id', flow.id), eq('deletion_id', '')), {
     hidden: hiddenColumn(left),
     segment_count: flow.segment_count - BigInt(rows.length),
   })
-  const own = left.filter((stretch) => stretch.requestId === request.id).sort((a, b) => (a.startNs < b.startNs ? -1 : 1))
-  const end = own.at(-1)?.endNs
-  if (own[0] && end !== undefined) await progress(tx, nowUs, request, TimeRange.of(own[0].startNs, end))
-  else await finish(tx, nowUs, request)
+  await proceed(tx, nowUs, request, remaining)
 }
 
 const startingIn = (flow: Row<'flows'>, { startNs, endNs }: HiddenStretch) =>
-  and(
-    onTimeline(flow),
-    { kind: 'compare', column: 'start_ns', op: '>=', value: startNs },
-    { kind: 'compare', column: 'start_ns', op: '<', value: endNs },
-  )
+  and(onTimeline(flow), compare('start_ns', '>=', startNs), compare('start_ns', '<', endNs))
 
-const endsInclusively = (request: Request): boolean => request.timerange_to_delete.endsWith(']')
+/** From the first to the last segment in these stretches, which are by start. */
+const extentOf = async (tx: ReadTx, flow: Row<'flows'>, stretches: readonly HiddenStretch[]): Promise<TimeRange> => {
+  const ends = [await firstIn(tx, flow, stretches, 'asc'), await firstIn(tx, flow, stretches.toReversed(), 'desc')]
+  return TimeRange.encompassing(ends.flatMap((row) => (row ? [segmentRange(row)] : [])))
+}
 
-type Owner = { readonly id: string; readonly timeline_id: string; readonly source_id: string }
+// Other requests and new segments may have emptied a stretch.
+const firstIn = async (tx: ReadTx, flow: Row<'flows'>, stretches: readonly HiddenStretch[], direction: 'asc' | 'desc') => {
+  for (const stretch of stretches) {
+    const { rows } = await tx.list('segments', { where: startingIn(flow, stretch), orderBy: byStart(direction), limit: 1 })
+    if (rows[0]) return rows[0]
+  }
+  return undefined
+}
+
+type Owner = { readonly id: string; readonly timeline_id: string; readonly source_id: string | null }
 
 const remove = async (tx: WriteTx, nowUs: bigint, request: Request, flow: Owner, rows: readonly Row<'segments'>[]): Promise<void> => {
   if (rows.length === 0) return
   await removeSegments(tx, nowUs, flow, rows)
-  await record(tx, onBehalfOf(request), nowUs, deletionEvents(flow, rows, undefined), {
+  const collectedBy = request.collected_by === null ? undefined : (JSON.parse(request.collected_by) as DomainEvent['collectedBy'])
+  await record(tx, onBehalfOf(request), nowUs, deletionEvents(flow, rows, collectedBy), {
     action: 'flow.segments.delete',
     entityType: 'flow',
     entityId: flow.id,
@@ -83,7 +91,8 @@ const onBehalfOf = (request: Request): Context => ({
   baseUrl: '',
 })
 
-const progress = async (tx: WriteTx, nowUs: bigint, request: Request, remaining: TimeRange): Promise<void> => {
+const proceed = async (tx: WriteTx, nowUs: bigint, request: Request, remaining: TimeRange): Promise<void> => {
+  if (remaining.isEmpty) return finish(tx, nowUs, request)
   await tx.update('deletion_requests', eq('id', request.id), {
     status: 'started',
     timerange_remaining: remaining.canonical(),

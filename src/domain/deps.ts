@@ -14,6 +14,8 @@ export interface Settings {
   readonly asyncDeletionThreshold: number
   readonly getUrlsMaxCount: number
   readonly storagePath: string
+  /** Hosts on this machine or a private network that URLs named by clients may lead to. */
+  readonly webhookAllowedHosts: readonly string[]
   /** Seconds. */
   readonly uploadUrlTimeout: number
   /** Seconds. */

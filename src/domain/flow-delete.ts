@@ -31,6 +31,8 @@ export const flowDeleteUseCases = ({ tables, clock, settings }: Deps) => ({
       const nowUs = clock.nowUs()
       const collectors = await collectorsOf(tx, flow)
       const later = flow.segment_count > BigInt(settings.asyncDeletionThreshold)
+      // What earlier deletions have only hidden goes with this one.
+      const extent = flow.hidden === null ? flowTimeRange(flow) : await wholeExtent(tx, { ...flow, hidden: null })
       const events: DomainEvent[] = []
       if (!later) {
         const rows = await segmentsOf(tx, onTimeline(flow), settings.asyncDeletionThreshold)
@@ -44,7 +46,7 @@ export const flowDeleteUseCases = ({ tables, clock, settings }: Deps) => ({
       events.push({ type: 'flows/deleted', flowId: id, sourceId: flow.source_id, event: { flow_id: id }, collectedBy: collectors })
       events.push(...(await removeOrphanedSource(tx, flow.source_id)))
       await record(tx, context, nowUs, events, { action: 'flow.delete', entityType: 'flow', entityId: id })
-      return later ? scheduleDeletion(tx, context, nowUs, flow, flowTimeRange(flow), true) : undefined
+      return later ? scheduleDeletion(tx, context, nowUs, flow, extent, collectors) : undefined
     }),
 
   /** Throws `not_found` for an unknown flow, `read_only`. `parse` runs after those checks. */
@@ -78,7 +80,7 @@ const hideSegments = async (
   timerange: TimeRange,
   [first, last]: readonly [Row<'segments'>, Row<'segments'>],
 ): Promise<DeletionRequest> => {
-  const request = await scheduleDeletion(tx, context, nowUs, flow, timerange, false)
+  const request = await scheduleDeletion(tx, context, nowUs, flow, timerange, undefined)
   const stretch = { startNs: first.start_ns, endNs: last.start_ns + 1n, requestId: request.id }
   const hidden = hiddenColumn([...hiddenStretches(flow), stretch])
   const extent = extentColumns(await wholeExtent(tx, { ...flow, hidden }))
@@ -120,13 +122,16 @@ const scheduleDeletion = async (
   nowUs: bigint,
   flow: FlowRow,
   timerange: TimeRange,
-  deleteFlow: boolean,
+  /** Of a flow that is deleted itself. */
+  collectors: DomainEvent['collectedBy'],
 ): Promise<DeletionRequest> => {
   const row: Row<'deletion_requests'> = {
     id: randomUUID(),
     flow_id: flow.id,
     timeline_id: flow.timeline_id,
-    delete_flow: deleteFlow,
+    source_id: flow.source_id,
+    collected_by: collectors === undefined ? null : JSON.stringify(collectors),
+    delete_flow: collectors !== undefined,
     timerange_to_delete: timerange.toString(),
     timerange_remaining: timerange.toString(),
     start_ns: timerange.startNs ?? null,

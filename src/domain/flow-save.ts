@@ -74,7 +74,7 @@ export const updateFlow = async (
   nowUs: bigint,
   before: FlowRow,
   members: Partial<FlowRow>,
-  options: { readonly action: string; readonly version?: string; readonly updatedBy?: string },
+  options: { readonly action: string; readonly version?: string; readonly updatedBy?: string; readonly mayContradict?: boolean },
 ): Promise<void> => {
   const changed = Object.entries(members).filter(([name, value]) => before[name as keyof FlowRow] !== value)
   const version = options.version !== undefined && options.version !== before.metadata_version ? options.version : undefined
@@ -91,7 +91,7 @@ export const updateFlow = async (
   await tx.update('flows', and(eq('id', before.id), eq('deletion_id', '')), set)
   if (before.tags !== after.tags) await writeTags(tx, 'flow', before.id, parseTags(before.tags), parseTags(after.tags))
   if (before.flow_collection !== after.flow_collection || before.source_id !== after.source_id)
-    await writeFlowCollection(tx, after.id, after.source_id, flowCollection(after))
+    await writeFlowCollection(tx, after.id, after.source_id, flowCollection(after), options.mayContradict)
   if (before.source_id !== after.source_id) await rewriteParents(tx, after.id)
   const document = await readFlowDocument(tx, after)
   checkSize(document)
@@ -148,7 +148,8 @@ export const leaveCollections = async (tx: WriteTx, context: Context, nowUs: big
       nowUs,
       parent,
       { flow_collection: members.length === 0 ? null : JSON.stringify(members) },
-      { action: 'flow.collection.leave' },
+      // Without this member the others may come in another order of sources: no reason to keep it.
+      { action: 'flow.collection.leave', mayContradict: true },
     )
   }
 }

@@ -8,6 +8,7 @@ import type { WriteTx } from '../storage/tables.ts'
 import type { Context } from './context.ts'
 import type { Deps } from './deps.ts'
 import { getWritableFlow } from './flow.ts'
+import { URL_GRACE_SECONDS } from './get-urls.ts'
 import { type ObjectInstance, objectLocks } from './media-object.ts'
 import { record } from './record.ts'
 import { ObjectId } from './segment-schema.ts'
@@ -87,7 +88,7 @@ export const flowStorageUseCases = ({ tables, backends, clock, settings }: Deps)
       return { ids, keys, contentType, backend }
     })
     const { contentType, backend } = allocated
-    const options = { baseUrl: context.baseUrl, contentType, expiresInSeconds: settings.uploadUrlTimeout }
+    const options = { baseUrl: context.baseUrl, contentType, expiresInSeconds: settings.uploadUrlTimeout + URL_GRACE_SECONDS }
     const mediaObjects = allocated.ids.map(async (id) => {
       const { url, headers } = await backend.store.uploadUrl(allocated.keys.get(id) ?? id, options)
       const extra = Object.fromEntries(Object.entries(headers).filter(([name]) => name.toLowerCase() !== 'content-type'))
@@ -152,15 +153,16 @@ const refuseUsed = async (tx: WriteTx, ids: readonly string[]): Promise<void> =>
 }
 
 /**
- * `{storagePath}/{yyyy}/{mm}/{dd}/{object_id}`. While the bytes of a former object with this id are still to be deleted, the new
- * one's key is another, so that the deletion cannot take its bytes.
+ * `{storagePath}/{yyyy}/{mm}/{dd}/{object_id}`. While bytes of a former object or instance with this id are still to be deleted, or
+ * still being copied, the new one's key is another, so that neither can touch its bytes.
  */
 export const mediaKeys = async (tx: WriteTx, ids: readonly string[], nowUs: bigint, storagePath: string): Promise<Map<string, string>> => {
   const day = new Date(Number(nowUs / 1000n)).toISOString().slice(0, 10).replaceAll('-', '/')
-  const removals =
-    ids.length === 0
-      ? []
-      : (await tx.list('media_removals', { columns: ['object_id'], where: isIn('object_id', ids), limit: ids.length * 100 })).rows
-  const pending = new Set(removals.map((row) => row.object_id))
+  const pending = new Set<string>()
+  if (ids.length > 0)
+    for (const table of ['media_removals', 'media_copies'] as const) {
+      const { rows } = await tx.list(table, { columns: ['object_id'], where: isIn('object_id', ids), limit: ids.length * 100 })
+      for (const row of rows) pending.add(row.object_id)
+    }
   return new Map(ids.map((id) => [id, `${storagePath}/${day}/${id}${pending.has(id) ? `~${nowUs.toString(36)}` : ''}`]))
 }

@@ -38,6 +38,9 @@ export interface GetUrlItem extends Partial<Omit<StorageBackend, 'id' | 'default
   readonly controlled?: boolean
 }
 
+/** Beyond the advertised life of a pre-signed URL: clocks differ, and requests take time (tams-behaviour.md 3.2). */
+export const URL_GRACE_SECONDS = 60
+
 /** The URLs of one object, the default backend's first. */
 export type UrlMaker = (instances: readonly ObjectInstance[], contentType: string | null) => GetUrlItem[]
 
@@ -55,7 +58,7 @@ export const urlMaker = ({ backends, settings }: Deps, context: Context, options
     .map((backend) => ({ ...backend, members: backendMembers(backend, options.verboseStorage) }))
   // A URL without a backend has no tags: only `tag_exists=false` keeps it.
   const showUncontrolled = storageIds === undefined && presigned !== true && matchesTags(undefined, options.backendTags)
-  const expiresInSeconds = settings.downloadUrlTimeout
+  const expiresInSeconds = settings.downloadUrlTimeout + URL_GRACE_SECONDS
   const { baseUrl } = context
 
   return (instances, contentType) => {

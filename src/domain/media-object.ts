@@ -1,4 +1,4 @@
-import { and, eq, isIn } from '../core/predicate.ts'
+import { and, eq, isIn, type Predicate } from '../core/predicate.ts'
 import type { Row } from '../storage/schema.ts'
 import type { ReadTx, WriteTx } from '../storage/tables.ts'
 
@@ -51,8 +51,16 @@ export const removeObjects = async (tx: WriteTx, nowUs: bigint, rows: readonly O
   await tx.delete('objects', and(isIn('id', ids), eq('deletion_id', '')))
   for (const { storage_id, media_key } of removals)
     await tx.delete('object_instances', and(eq('storage_id', storage_id), eq('media_key', media_key)))
-  await tx.delete('media_copies', isIn('object_id', ids))
+  await dropFailedCopies(tx, isIn('object_id', ids))
   await tx.put('media_removals', removals)
+}
+
+/**
+ * To be called where instances go. A copy that may still be running keeps its row: the worker that runs it finds its target gone and
+ * has the bytes deleted, and until then the row keeps their key from being given away again.
+ */
+export const dropFailedCopies = async (tx: WriteTx, of: Predicate): Promise<void> => {
+  await tx.delete('media_copies', and(of, eq('status', 'error')))
 }
 
 export interface ReferenceChange {

@@ -6,7 +6,7 @@ import type { WriteTx } from '../storage/tables.ts'
 import type { Context } from './context.ts'
 import type { Deps } from './deps.ts'
 import { mediaKeys, pickBackend } from './flow-storage.ts'
-import { isControlled, type ObjectInstance, type ObjectRow, parseInstances } from './media-object.ts'
+import { dropFailedCopies, isControlled, type ObjectInstance, type ObjectRow, parseInstances } from './media-object.ts'
 import { getVisibleObject } from './object.ts'
 import { record, timeOrderedId } from './record.ts'
 import { Url, UrlLabel } from './segment-schema.ts'
@@ -64,7 +64,7 @@ export const objectInstanceUseCases = ({ tables, backends, clock, settings }: De
         if (isControlled(chosen)) {
           const { storage_id, key } = chosen
           await tx.delete('object_instances', and(eq('storage_id', storage_id), eq('media_key', key)))
-          await tx.delete('media_copies', and(eq('object_id', id), eq('storage_id', storage_id)))
+          await dropFailedCopies(tx, and(eq('object_id', id), eq('storage_id', storage_id)))
           await tx.put('media_removals', [{ id: `${storage_id} ${key}`, storage_id, media_key: key, object_id: id, created: nowUs }])
         }
         await record(tx, context, nowUs, [], { action: 'object.instance.delete', entityType: 'object', entityId: id })

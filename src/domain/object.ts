@@ -41,7 +41,8 @@ export const objectUseCases = (deps: Deps) => ({
       const row = await getVisibleObject(tx, context, id)
       const query = parse()
       const { page } = query
-      const limit = effectiveLimit(page, deps.settings)
+      // Complete as far as a page goes, unless a client asks for less: few expect this list to be cut (8.1).
+      const limit = effectiveLimit({ ...page, limit: page.limit ?? deps.settings.pageLimitMax }, deps.settings)
       const start = pageValues(SCOPE, page, 2)
       const found = await tx.list('object_refs', {
         columns: ['object_id', 'flow_id', 'timeline_id'],

@@ -2,17 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Row } from '../storage/schema.ts'
 import type { LogEntry, WriteTx } from '../storage/tables.ts'
 import type { Context } from './context.ts'
-
-/** The event types of the specification (tams-behaviour.md 10.1). */
-export type EventType =
-  | 'flows/created'
-  | 'flows/updated'
-  | 'flows/deleted'
-  | 'flows/segments_added'
-  | 'flows/segments_deleted'
-  | 'sources/created'
-  | 'sources/updated'
-  | 'sources/deleted'
+import type { EventType } from './webhook-schema.ts'
 
 /** What happened, as references: URLs are made at delivery. */
 export interface DomainEvent {

@@ -8,7 +8,7 @@ import type { ReadTx } from '../storage/tables.ts'
 import type { Context } from './context.ts'
 import type { Deps } from './deps.ts'
 import { findFlow } from './flow.ts'
-import { GetUrl, type GetUrlItem, type UrlMaker, type UrlOptions, urlMaker } from './get-urls.ts'
+import { GetUrl, type GetUrlItem, type UrlOptions, urlMaker } from './get-urls.ts'
 import { type ObjectRow, parseInstances } from './media-object.ts'
 import { effectiveLimit, type Listing, nextKey, type PageRequest, pageValues } from './paging.ts'
 import { listOverlapping, segmentRange } from './segment-ranges.ts'
@@ -70,7 +70,7 @@ export const segmentListUseCases = (deps: Deps) => ({
       return { ...rows, objects: await objectsOf(tx, rows.rows) }
     })
     if (!found) return { items: [], limit, timerange: TimeRange.never }
-    const urls = urlMaker(deps, context, filter.urls)
+    const urls = urlsOfObjects(deps, context, filter.urls)
     const items = found.rows.map((row) => segment(row, found.objects, urls, filter.includeObjectTimerange))
     const ends = [found.rows[0], found.rows.at(-1)].flatMap((row) => (row ? [segmentRange(row)] : []))
     return { items, limit, timerange: TimeRange.encompassing(ends), ...nextKey(SCOPE, found.after?.slice(2)) }
@@ -84,8 +84,9 @@ const startOf = (values: readonly Value[] | undefined): bigint | undefined => {
   throw invalid('page', 'is no key of this listing')
 }
 
-const SHOWN = ['id', 'timerange', 'key_frame_count', 'init_object_id', 'instances', 'content_type'] as const
-type ShownObject = Pick<ObjectRow, (typeof SHOWN)[number]>
+// Every column more is felt on a page of hundreds.
+const SHOWN_OF_OBJECT = ['id', 'timerange', 'key_frame_count', 'init_object_id', 'instances', 'content_type'] as const
+type ShownObject = Pick<ObjectRow, (typeof SHOWN_OF_OBJECT)[number]>
 
 /** The page's objects with one look-up, and their init objects, where there are any, with another. */
 const objectsOf = async (tx: ReadTx, rows: readonly Row<'segments'>[]): Promise<Map<string, ShownObject>> => {
@@ -102,29 +103,36 @@ const objectsOf = async (tx: ReadTx, rows: readonly Row<'segments'>[]): Promise<
 const shownObjects = async (tx: ReadTx, ids: ReadonlySet<string>): Promise<readonly ShownObject[]> => {
   if (ids.size === 0) return []
   const where = and(isIn('id', [...ids]), eq('deletion_id', ''))
-  return (await tx.list('objects', { columns: SHOWN, where, limit: ids.size })).rows
+  return (await tx.list('objects', { columns: SHOWN_OF_OBJECT, where, limit: ids.size })).rows
 }
 
 // Members are set one by one: spreading a dozen conditional objects costs more than the rest of a segment.
 const segment = (
   row: Row<'segments'>,
   objects: ReadonlyMap<string, ShownObject>,
-  urls: UrlMaker,
+  urls: UrlsOfObject,
   objectTimerange: boolean,
 ): FlowSegment => {
   const object = objects.get(row.object_id)
   const init = object?.init_object_id == null ? undefined : objects.get(object.init_object_id)
-  const shown: Mutable<FlowSegment> = { object_id: row.object_id, timerange: row.timerange, get_urls: object ? urlsOf(object, urls) : [] }
+  const shown: Mutable<FlowSegment> = { object_id: row.object_id, timerange: row.timerange, get_urls: object ? urls(object) : [] }
   if (row.ts_offset !== null) shown.ts_offset = row.ts_offset
   if (row.last_duration !== null) shown.last_duration = row.last_duration
   if (row.sample_offset !== null) shown.sample_offset = Number(row.sample_offset)
   if (row.sample_count !== null) shown.sample_count = Number(row.sample_count)
   if (objectTimerange && object?.timerange != null) shown.object_timerange = object.timerange
   if (object?.key_frame_count != null) shown.key_frame_count = Number(object.key_frame_count)
-  if (init) shown.init_object = { object_id: init.id, get_urls: urlsOf(init, urls) }
+  if (init) shown.init_object = { object_id: init.id, get_urls: urls(init) }
   return shown
 }
 
-type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+type UrlsOfObject = (object: ShownObject) => readonly GetUrlItem[]
 
-const urlsOf = (object: ShownObject, urls: UrlMaker): readonly GetUrlItem[] => urls(parseInstances(object), object.content_type)
+// Where no URLs are wanted, no object's instances are parsed.
+const urlsOfObjects = (deps: Deps, context: Context, options: UrlOptions): UrlsOfObject => {
+  if (options.acceptGetUrls?.length === 0) return () => []
+  const urls = urlMaker(deps, context, options)
+  return (object) => urls(parseInstances(object), object.content_type)
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }

@@ -71,7 +71,8 @@ export const segmentPostUseCases = ({ tables, backends, clock, settings }: Deps)
           try {
             await batch.add(segment)
           } catch (error) {
-            if (single || !isTamsError(error)) throw error
+            // A store that is away or busy is no fault of the segment: then the whole request fails.
+            if (single || !(isTamsError(error, 'invalid') || isTamsError(error, 'overlap'))) throw error
             failed.push(failure(segment.post, error, nowUs))
           }
         }

@@ -11,7 +11,13 @@ import { segmentRange, type Timeline } from './segment-ranges.ts'
  * this transaction. The caller holds the flow's lock and mends the flow's own row.
  */
 export const removeSegments = async (tx: WriteTx, nowUs: bigint, flow: Timeline, rows: readonly Row<'segments'>[]): Promise<void> => {
-  if (rows.length === 0) return
+  for (let start = 0; start < rows.length; start += CHUNK) await removeChunk(tx, nowUs, flow, rows.slice(start, start + CHUNK))
+}
+
+/** Engines bound the length of an `in`. */
+const CHUNK = 5000
+
+const removeChunk = async (tx: WriteTx, nowUs: bigint, flow: Timeline, rows: readonly Row<'segments'>[]): Promise<void> => {
   await tx.lock(objectLocks(rows.map((row) => row.object_id)))
   const objects = await findObjects(tx, [...new Set(rows.map((row) => row.object_id))])
   const inits = [...objects.values()].flatMap((row) => row.init_object_id ?? [])
@@ -42,7 +48,7 @@ export const removeSegments = async (tx: WriteTx, nowUs: bigint, flow: Timeline,
 
 /** One `flows/segments_deleted` per contiguous run of what was really deleted, never reaching into empty space (10.1). `rows` by time. */
 export const deletionEvents = (
-  flow: { readonly id: string; readonly source_id: string },
+  flow: { readonly id: string; readonly source_id: string | null },
   rows: readonly Row<'segments'>[],
   collectedBy: DomainEvent['collectedBy'],
 ): DomainEvent[] => {
@@ -57,7 +63,7 @@ export const deletionEvents = (
   return runs.map((run) => ({
     type: 'flows/segments_deleted',
     flowId: flow.id,
-    sourceId: flow.source_id,
+    ...(flow.source_id !== null && { sourceId: flow.source_id }),
     event: { flow_id: flow.id, timerange: run.canonical() },
     ...(collectedBy && { collectedBy }),
   }))

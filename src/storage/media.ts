@@ -22,7 +22,7 @@ export interface MediaStore {
   /** Safe to repeat: a missing object is no error. */
   delete(keys: readonly string[], signal?: AbortSignal): Promise<void>
   /** In key order (by code point), for reconciliation. */
-  list(options: { readonly after?: string; readonly signal?: AbortSignal }): AsyncIterable<StoredObject & { readonly key: string }>
+  list(options: { readonly after?: string; readonly signal?: AbortSignal }): AsyncIterable<ListedObject>
   check(signal?: AbortSignal): Promise<void>
 }
 
@@ -60,6 +60,11 @@ export interface StoredObject {
   readonly etag: string
   readonly contentType: string
   readonly modifiedUs: bigint
+}
+
+/** S3 listings do not tell the content type. */
+export interface ListedObject extends Omit<StoredObject, 'contentType'> {
+  readonly key: string
 }
 
 /** A half-open byte range of the stored object. */

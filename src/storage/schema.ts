@@ -318,6 +318,8 @@ export const tables = {
     {
       id: text,
       url: text,
+      /** The first 64 bytes of the URL: what webhooks are listed by. */
+      url_sort: text,
       status: text,
       owner: optional(text),
       /** JSON of the webhook's other members; secrets have their own columns. */
@@ -330,8 +332,11 @@ export const tables = {
       created: time,
       updated: time,
     },
-    { key: ['id'], indexes: [['url', 'id']], lock: (row) => `webhook:${row.id}` },
+    { key: ['id'], indexes: [['url_sort', 'id']], lock: (row) => `webhook:${row.id}` },
   ),
+
+  /** How far each webhook's events are delivered: `position` is the last number of the log that is settled for it. */
+  webhook_cursors: table({ webhook_id: text, position: int64, attempts: int32, next_attempt: time }, { key: ['webhook_id'] }),
 
   deliveries: table(
     {
@@ -362,6 +367,9 @@ export const tables = {
       id: text,
       flow_id: text,
       timeline_id: text,
+      /** Of a flow that is gone with the request, for the events of its segments: its source, and JSON of who collected both. */
+      source_id: optional(text),
+      collected_by: optional(text),
       delete_flow: bool,
       /** Members of the specification, as text. */
       timerange_to_delete: text,

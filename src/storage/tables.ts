@@ -81,7 +81,7 @@ export interface WriteTx extends ReadTx {
  * something foreign is rolled back and rejects. `tx` is unusable after its work has ended.
  */
 export interface Tables {
-  /** One consistent snapshot for the whole work. */
+  /** One consistent snapshot for the whole work. May run `work` again: so that a scan sees the snapshot of the reads before it. */
   read<T>(work: (tx: ReadTx) => Promise<T>): Promise<T>
   /** All or nothing. Settles only when durable. May run `work` again, so `work` must not have effects outside `tx`. */
   write<T>(work: (tx: WriteTx) => Promise<T>): Promise<T>

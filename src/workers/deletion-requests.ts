@@ -1,8 +1,8 @@
 import type { Clock } from '../core/clock.ts'
-import { and, compare, eq, isIn } from '../core/predicate.ts'
+import { and, compare, isIn } from '../core/predicate.ts'
 import { deletionStep, failDeletion } from '../domain/deletion-steps.ts'
 import type { Tables } from '../storage/tables.ts'
-import { LeaseLost } from './lease.ts'
+import { type Lease, LeaseLost } from './lease.ts'
 import type { Worker } from './worker.ts'
 
 /** Segments of one transaction: a few milliseconds of the writer. */
@@ -25,7 +25,7 @@ export const deletionWorker = ({ tables, clock }: { readonly tables: Tables; rea
         }),
       )
       const id = open.rows[0]?.id
-      if (id === undefined) return dropExpired(tables, clock)
+      if (id === undefined) return dropExpired(tables, clock, lease)
       try {
         await tables.write(async (tx) => {
           await lease.keep(tx)
@@ -52,12 +52,14 @@ export const deletionWorker = ({ tables, clock }: { readonly tables: Tables; rea
   }
 }
 
-const dropExpired = async (tables: Tables, clock: Clock): Promise<boolean> => {
+const dropExpired = async (tables: Tables, clock: Clock, lease: Lease): Promise<boolean> => {
   const where = and(isIn('status', ['done', 'error']), compare('expiry', '<=', clock.nowUs()))
   const expired = await tables.read((tx) => tx.list('deletion_requests', { columns: ['id'], where, limit: BATCH }))
   if (expired.rows.length === 0) return false
+  const ids = expired.rows.map(({ id }) => id)
   await tables.write(async (tx) => {
-    for (const { id } of expired.rows) await tx.delete('deletion_requests', eq('id', id))
+    await lease.keep(tx)
+    await tx.delete('deletion_requests', isIn('id', ids))
   })
   return expired.rows.length === BATCH
 }

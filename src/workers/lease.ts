@@ -23,6 +23,7 @@ export class LeaseLost extends Error {
 }
 
 const TTL_US = 30_000_000n
+const RENEW_MS = 10_000
 
 /** undefined while another holder's lease runs. */
 export const acquireLease = (tables: Tables, clock: Clock, name: string, holder: string): Promise<Lease | undefined> =>
@@ -39,6 +40,24 @@ export const acquireLease = (tables: Tables, clock: Clock, name: string, holder:
 const keep = async (tx: WriteTx, clock: Clock, name: string, holder: string, fence: bigint): Promise<void> => {
   const owned = and(eq('name', name), eq('holder', holder), eq('fence', fence))
   if ((await tx.update('leases', owned, { expires: clock.nowUs() + TTL_US })) === 0) throw new LeaseLost(name)
+}
+
+/** Keeps the lease while `work` runs outside transactions, maybe for longer than a lease lasts; its signal fires when that fails. */
+export const keepingLease = async <T>(
+  tables: Tables,
+  lease: Lease,
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<T>,
+  renewMs = RENEW_MS,
+): Promise<T> => {
+  const lost = new AbortController()
+  const renew = () => void tables.write((tx) => lease.keep(tx)).catch((error: unknown) => lost.abort(error))
+  const timer = setInterval(renew, renewMs)
+  try {
+    return await work(AbortSignal.any([signal, lost.signal]))
+  } finally {
+    clearInterval(timer)
+  }
 }
 
 /** Lets the next process begin at once. */

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto'
 import type { Clock } from '../core/clock.ts'
-import { and, compare, eq, isIn } from '../core/predicate.ts'
+import { and, compare, eq } from '../core/predicate.ts'
 import { findObjects, isControlled, type ObjectInstance, parseInstances } from '../domain/media-object.ts'
 import { saveInstances } from '../domain/object-instances.ts'
 import type { MediaBackend } from '../domain/storage-backend.ts'
 import type { Row } from '../storage/schema.ts'
 import type { Tables, WriteTx } from '../storage/tables.ts'
-import type { Lease } from './lease.ts'
+import { keepingLease, type Lease } from './lease.ts'
 import type { Worker } from './worker.ts'
 
 export interface CopyDeps {
@@ -31,7 +31,7 @@ export const objectCopyWorker = (deps: CopyDeps): Worker => ({
     const job = rows[0]
     if (!job) return false
     try {
-      const size = await copyBytes(deps, job, signal)
+      const size = await keepingLease(tables, lease, signal, (kept) => copyBytes(deps, job, kept))
       await tables.write((tx) => settle(tx, clock, lease, job, size))
     } catch (error) {
       if (signal.aborted) throw error
@@ -73,7 +73,14 @@ const hashing = async <T>(
       controller.enqueue(chunk)
     },
   })
-  return [await use(body.pipeThrough(tap)), hash.digest('hex')]
+  const tapped = body.pipeThrough(tap)
+  try {
+    return [await use(tapped), hash.digest('hex')]
+  } catch (error) {
+    // A backend that failed early has not read it: what holds the source open must be let go. Fails where it has been cancelled already.
+    await tapped.cancel(error).catch(() => undefined)
+    throw error
+  }
 }
 
 const digest = async (body: ReadableStream<Uint8Array>): Promise<string> => {
@@ -90,7 +97,7 @@ const settle = async (tx: WriteTx, clock: Clock, lease: Lease, job: Row<'media_c
   await tx.lock([`object:${job.object_id}`])
   const object = (await findObjects(tx, [job.object_id])).get(job.object_id)
   const instances = object ? parseInstances(object) : []
-  await tx.delete('media_copies', isIn('id', [job.id]))
+  await tx.delete('media_copies', eq('id', job.id))
   if (object && size !== undefined && instances.some((instance) => isTarget(instance, job))) {
     await saveInstances(
       tx,
@@ -101,7 +108,7 @@ const settle = async (tx: WriteTx, clock: Clock, lease: Lease, job: Row<'media_c
     )
     return
   }
-  // The object or this instance of it went while its bytes were copied.
+  // The object or this instance of it went while its bytes were copied. Until now this job's row kept the key from being used again.
   const { storage_id, media_key, object_id } = job
   await tx.put('media_removals', [{ id: `${storage_id} ${media_key}`, storage_id, media_key, object_id, created: clock.nowUs() }])
 }

@@ -167,7 +167,7 @@ describe('2 CORS', () => {
   })
 })
 
-test('3 times in resources are to the second, and sorting is finer [client.3] [1.1]', async () => {
+test('3 times in resources are to the second, and sorting is finer [client.3] [1.1] [1.1-M5]', async () => {
   const own = uuid()
   const made: string[] = []
   for (let index = 0; index < 5; index++) made.push((await createFlow(app, videoFlow({ tags: { own } }))).id)
@@ -177,7 +177,7 @@ test('3 times in resources are to the second, and sorting is finer [client.3] [1
   expect(ids(flows)).toEqual([...made].reverse())
 })
 
-test('4 limit=300 is honoured, the default page has 30, the maximum is configurable [client.4] [1.5]', async () => {
+test('4 limit=300 is honoured, the default page has 30, the maximum is configurable [client.4] [1.5] [1.5-M4]', async () => {
   const { id } = await createFlow(app)
   await register(app, id, ...seconds(320))
   expect(await segmentsOf(app, id)).toHaveLength(30)
@@ -218,7 +218,7 @@ test('6 an overlap is 400 with a text that contains "already exist", and message
   expect(Object(bulk.body).failed_segments[0].error.summary).toContain('already exist')
 })
 
-test('7 the identical segment again is 201 without a second event; other object properties are 400 [client.7] [6.2]', async () => {
+test('7 the identical segment again is 201 without a second event; other object properties are 400 [client.7] [6.2] [6.2-M8]', async () => {
   const { id } = await createFlow(app)
   const { object_id } = await allocateOne(app, id)
   const segment = { object_id, timerange: '[0:0_10:0)', ts_offset: '0:0', key_frame_count: 1 }
@@ -245,7 +245,7 @@ test('8 whether the bytes must be there at registration is configurable, off by 
   })
 })
 
-test('9 the content type is exactly application/json, and 204 has no body [client.9] [1.1]', async () => {
+test('9 the content type is exactly application/json, and 204 has no body [client.9] [1.1] [1.1-M1] [1.1-M3]', async () => {
   const { id } = await createFlow(app)
   for (const path of ['/', '/service', '/flows', `/flows/${id}`, `/flows/${id}/label`, `/flows/${id}/read_only`, `/flows/${uuid()}`])
     expect((await app.get(path)).headers.get('content-type')).toBe('application/json')
@@ -253,7 +253,7 @@ test('9 the content type is exactly application/json, and 204 has no body [clien
   expect([answer.text, answer.headers.get('content-type')]).toEqual(['', null])
 })
 
-test('10 deleting a whole flow tells flows/segments_deleted too, before flows/deleted [client.10] [10.2]', async () => {
+test('10 deleting a whole flow tells flows/segments_deleted too, before flows/deleted [client.10] [10.2] [13-13]', async () => {
   const { id } = await createFlow(app)
   await register(app, id, '[0:0_1:0)')
   expectStatus(await app.delete(`/flows/${id}`), 204)
@@ -267,7 +267,7 @@ describe('11 collections and times', () => {
     expectStatus(await app.put(`/flows/${a.id}/flow_collection`, [{ id: b.id }]), 400)
   })
 
-  test('timestamps are exact over the whole 64-bit range [client.11] [2.1]', async () => {
+  test('timestamps are exact over the whole 64-bit range [client.11] [2.1] [2.1-S2]', async () => {
     const { id } = await createFlow(app)
     const ranges = [
       '[-9223372036:854775808_-9223372036:854775807)',
@@ -333,7 +333,7 @@ describe('12 base path, compression, checksums', () => {
     expect(refused.headers.get('content-encoding')).toBeNull()
   })
 
-  test('Content-MD5 is checked by the embedded media store [client.12] [7]', async () => {
+  test('Content-MD5 is checked by the embedded media store [client.12] [7] [7-S2]', async () => {
     const { id } = await createFlow(app)
     const { put_url, object_id } = await allocateOne(app, id)
     const md5 = (text: string) => createHash('md5').update(text).digest('base64')

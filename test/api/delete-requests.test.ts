@@ -41,7 +41,7 @@ const follow = async (answer: Answer) => {
 }
 
 describe('a large deletion', () => {
-  test('of a flow is 202 with Location and the request as body, and hides the flow at once [5.5] [9]', async () => {
+  test('of a flow is 202 with Location and the request as body, and hides the flow at once [5.5] [9] [5.5-M1] [5.5-M3] [9-M1] [9-M3] [9-M6]', async () => {
     const { id, objects } = await filled()
     const record = await follow(await app.delete(`/flows/${id}`))
     expect(record).toMatchObject({
@@ -61,7 +61,7 @@ describe('a large deletion', () => {
     if (left.status !== 404) expect(object(left).referenced_by_flows).toEqual([])
   })
 
-  test('of segments is 202, hides exactly those, and leaves the flow [6.3] [9]', async () => {
+  test('of segments is 202, hides exactly those, and leaves the flow [6.3] [9] [6.3-M2] [9-M1] [9-M3] [9-M6]', async () => {
     const { id } = await filled()
     const record = await follow(await app.delete(`/flows/${id}/segments?timerange=[0:0_20:0)`))
     expect(record).toMatchObject({ flow_id: id, delete_flow: false, timerange_to_delete: '[0:0_20:0)' })
@@ -71,13 +71,13 @@ describe('a large deletion', () => {
     expect(await timerangesOf(app, id)).toEqual(['[5:0_6:0)', ...seconds(5, 20)])
   })
 
-  test('a small one is done at once: 204 [14.12]', async () => {
+  test('a small one is done at once: 204 [14.12] [5.5-M1] [6.3-M2]', async () => {
     const { id } = await filled(3)
     expectStatus(await app.delete(`/flows/${id}/segments`), 204)
     expectStatus(await app.delete(`/flows/${id}`), 204)
   })
 
-  test('of a read-only flow is 403, of an unknown one 404 [5.5] [11.5]', async () => {
+  test('of a read-only flow is 403, of an unknown one 404 [5.5] [11.5] [5.5-M1] [6.3-M2]', async () => {
     const { id } = await filled()
     await app.put(`/flows/${id}/read_only`, true)
     expectStatus(await app.delete(`/flows/${id}`), 403)
@@ -95,7 +95,7 @@ describe('a large deletion', () => {
     expectStatus(await app.get(`/objects/${kept}`), 200)
   })
 
-  test('keeps objects that others use [5.5] [11.7]', async () => {
+  test('keeps objects that others use [5.5] [11.7] [5.5-M2]', async () => {
     const { id, objects } = await filled()
     const other = await createFlow(app)
     expectStatus(await postSegment(app, other.id, { object_id: objects[3], timerange: '[3:0_4:0)' }), 201)
@@ -105,7 +105,7 @@ describe('a large deletion', () => {
 })
 
 describe('GET /flow-delete-requests', () => {
-  test('lists requests, newest first, with sorting, paging and five headers [9] [1.6] [A]', async () => {
+  test('lists requests, newest first, with sorting, paging and five headers [9] [1.6] [A] [9-M5] [1.6-M1]', async () => {
     const own = await openApp({ settings: { asyncDeletionThreshold: 1 } })
     try {
       const made: unknown[] = []

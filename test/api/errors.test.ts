@@ -32,7 +32,7 @@ const wrong = routes
   )
 
 describe('methods', () => {
-  test.each(wrong)('%s %s is 405 and Allow names what there is [1.4] [B]', async (method, path) => {
+  test.each(wrong)('%s %s is 405 and Allow names what there is [1.4] [B] [1.3-M1]', async (method, path) => {
     const answer = await app.request(method, concrete(path), method === 'HEAD' ? {} : { body: {} })
     expectStatus(answer, 405)
     const allowed = (answer.headers.get('allow') ?? '').split(',').map((name) => name.trim())
@@ -41,7 +41,7 @@ describe('methods', () => {
   })
 
   test.each(routes.filter((route) => route.operations.GET && !isWebhook(route.path)).map((route) => [route.path]))(
-    'HEAD %s answers as GET does, without a body [1.3]',
+    'HEAD %s answers as GET does, without a body [1.3] [1.3-M1]',
     async (path) => {
       // Every GET of the test app is followed by the same HEAD and both are compared; here with an answer that is no 404.
       const target = concrete(path)
@@ -51,7 +51,7 @@ describe('methods', () => {
     },
   )
 
-  test('HEAD of something missing is 404 and of an invalid query 400 [1.3]', async () => {
+  test('HEAD of something missing is 404 and of an invalid query 400 [1.3] [1.3-M2]', async () => {
     expect((await app.request('HEAD', `/flows/${uuid()}`)).status).toBe(404)
     expect((await app.request('HEAD', '/flows?limit=0')).status).toBe(400)
     expect((await app.request('HEAD', `/sources/${uuid()}/label`)).status).toBe(404)
@@ -59,7 +59,7 @@ describe('methods', () => {
 })
 
 describe('error bodies', () => {
-  test('have type, summary, time and message, and nothing of the inside [1.1]', async () => {
+  test('have type, summary, time and message, and nothing of the inside [1.1] [1.1-M5]', async () => {
     for (const [method, path, body] of [
       ['GET', `/flows/${uuid()}`],
       ['PUT', `/flows/${flow.id}/label`, 5],
@@ -84,7 +84,7 @@ describe('error bodies', () => {
     [() => app.post(`/flows/${flow.id}/storage`, { limit: 'many' }), 'limit'],
     [() => app.get('/flows?sort_by=size'), 'sort_by'],
     [() => app.put(`/flows/${flow.id}/max_bit_rate`, -5), '-5'],
-  ])('a 400 names the field and the reason [1.4] [1.1]', async (send, field) => {
+  ])('a 400 names the field and the reason [1.4] [1.1] [1.4-M1]', async (send, field) => {
     expectInvalid(await send(), field)
   })
 })
@@ -100,7 +100,7 @@ describe('ids in paths', () => {
     '%20',
   ]
   const paths = routes.filter((route) => /\{(flowId|sourceId|profileId|requestId)\}/.test(route.path))
-  test.each(paths.map((route) => [route.path]))('%s: an id that is no UUID is 404 for every method [1.2] [14.2]', async (path) => {
+  test.each(paths.map((route) => [route.path]))('%s: an id that is no UUID is 404 for every method [1.2] [14.2] [1.2-M1]', async (path) => {
     const route = paths.find((each) => each.path === path)
     for (const id of bad)
       for (const method of route ? methodsOf(route) : []) {
@@ -134,9 +134,13 @@ describe('bodies', () => {
     ['PUT', () => `/flows/${flow.id}/flow_collection`],
     ['PUT', () => `/sources/${flow.source_id}/description`],
     ['POST', () => '/service'],
+    ['POST', () => `/service/profiles/${uuid()}`],
+    ['POST', () => `/objects/${segmentObject}/instances`],
+    ['PUT', () => `/flows/${flow.id}/max_bit_rate`],
+    ['PUT', () => `/flows/${flow.id}/read_only`],
   ] as const
 
-  test.each(targets)('%s: malformed JSON is 400 [1.4]', async (method, path) => {
+  test.each(targets)('%s: malformed JSON is 400 [1.4] [1.4-M1] [6.2-M5]', async (method, path) => {
     for (const raw of ['{', '{"a":}', "{'a':1}", 'NaN', '[1,]', '"\u0001"', '{"a":1}x', 'undefined', '\uFEFF\uFEFF{}'])
       expect([raw, (await app.request(method, path(), { raw })).status]).toEqual([raw, 400])
   })
@@ -146,13 +150,29 @@ describe('bodies', () => {
     expectStatus(answer, 400)
   })
 
+  test('a flow without a body is 400 [5.4-M1]', async () => {
+    const id = uuid()
+    expectStatus(await app.request('PUT', `/flows/${id}`), 400)
+    expectStatus(await app.get(`/flows/${id}`), 404)
+  })
+
+  test('a form is 400 or 415 wherever JSON is expected [1.1-M1]', async () => {
+    for (const [method, path] of targets) {
+      const form = await app.request(method, path(), {
+        raw: '--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nb\r\n--x--\r\n',
+        headers: { 'content-type': 'multipart/form-data; boundary=x' },
+      })
+      expect(form.status, `${method} ${path()}`).toBeOneOf([400, 415])
+    }
+  })
+
   test('a lone surrogate in a text is 400, in a path 404 [1.4]', async () => {
     expectStatus(await app.request('PUT', `/flows/${flow.id}/label`, { raw: '"\\ud800"' }), 400)
     expectStatus(await app.request('PUT', `/flows/${flow.id}/tags/x`, { raw: '["\\udfff"]' }), 400)
     expectStatus(await app.request('PUT', `/flows/${flow.id}/tags/%ED%A0%80`, { body: 'x' }), 404)
   })
 
-  test('no JSON at all is 400 or 415 [14.1]', async () => {
+  test('no JSON at all is 400 or 415 [14.1] [1.1-M1]', async () => {
     const answer = await app.request('PUT', `/flows/${flow.id}/label`, {
       raw: 'label=x',
       headers: { 'content-type': 'application/x-www-form-urlencoded' },

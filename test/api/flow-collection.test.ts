@@ -27,7 +27,7 @@ describe('/flows/{id}/flow_collection', () => {
     expect(await collection(id)).toEqual([])
   })
 
-  test('keeps order, role and container mapping [5.8]', async () => {
+  test('keeps order, role and container mapping [5.8] [5.8-M1] [13-24]', async () => {
     const [a, b, c] = await members()
     const { id } = await createFlow(app, multiFlow())
     const items = [
@@ -45,7 +45,7 @@ describe('/flows/{id}/flow_collection', () => {
   test.each([
     ['DELETE', undefined],
     ['PUT', []],
-  ])('%s %p empties it [5.8]', async (method, body) => {
+  ])('%s %p empties it [5.8] [5.8-M2]', async (method, body) => {
     const [a] = await members()
     const { id } = await createFlow(app, multiFlow({ flow_collection: [{ id: a }] }))
     expectStatus(await app.request(method, `/flows/${id}/flow_collection`, body ? { body } : {}), 204)
@@ -61,7 +61,7 @@ describe('/flows/{id}/flow_collection', () => {
     ['an object instead of a list', () => ({ id: uuid() })],
     ['null', () => null],
     ['a bad container mapping', () => [{ id: uuid(), container_mapping: { track_index: -1 } }]],
-  ])('refuses %s and stays as it was [5.8]', async (_, wrong) => {
+  ])('refuses %s and stays as it was [5.8] [5.8-M2] [5.4-M5]', async (_, wrong) => {
     const [a] = await members()
     const { id } = await createFlow(app, multiFlow({ flow_collection: [{ id: a }] }))
     expectStatus(await app.put(`/flows/${id}/flow_collection`, wrong()), 400)
@@ -93,7 +93,7 @@ describe('/flows/{id}/flow_collection', () => {
     expect(answers.map((answer) => answer.status).sort()).toEqual([204, 400])
   })
 
-  test('of an unknown flow is 404 [5.8]', async () => {
+  test('of an unknown flow is 404 [5.8] [5.8-M2]', async () => {
     const path = `/flows/${uuid()}/flow_collection`
     expectStatus(await app.get(path), 404)
     expectStatus(await app.put(path, 'wrong'), 404)
@@ -102,14 +102,14 @@ describe('/flows/{id}/flow_collection', () => {
 })
 
 describe('what follows from collections', () => {
-  test('a member names all flows that collect it [11.2]', async () => {
+  test('a member names all flows that collect it [11.2] [11.2-S1] [11.2-M1]', async () => {
     const [a] = await members()
     const one = await createFlow(app, multiFlow({ flow_collection: [{ id: a }] }))
     const two = await createFlow(app, multiFlow({ flow_collection: [{ id: a }] }))
     expect([...Object(await readFlow(app, a)).collected_by].sort()).toEqual([one.id, two.id].sort())
   })
 
-  test('the sources follow, with order and role, one entry for each [11.2]', async () => {
+  test('the sources follow, with order and role, one entry for each [11.2] [11.2-S2] [11.2-M1]', async () => {
     const video = await createFlow(app)
     const twin = await createFlow(app, videoFlow({ source_id: video.source_id }))
     const audio = await createFlow(app, audioFlow())
@@ -147,7 +147,7 @@ describe('what follows from collections', () => {
     expect(collected).toHaveLength(2)
   })
 
-  test('a contradicting role is refused on the write that causes it [11.2] [5.4] [5.8]', async () => {
+  test('a contradicting role is refused on the write that causes it [11.2] [5.4] [5.8] [5.8-S1] [5.4-S1]', async () => {
     const video = await createFlow(app)
     const first = await createFlow(app, multiFlow({ flow_collection: [{ id: video.id, role: 'programme' }] }))
     const second = await createFlow(app, multiFlow({ source_id: first.source_id }))
@@ -158,7 +158,7 @@ describe('what follows from collections', () => {
     )
   })
 
-  test('a contradicting order is refused on the write that causes it [11.2] [5.4] [5.8]', async () => {
+  test('a contradicting order is refused on the write that causes it [11.2] [5.4] [5.8] [5.8-S1] [5.4-S1]', async () => {
     const [video, audio] = [await createFlow(app), await createFlow(app, audioFlow())]
     const first = await createFlow(app, multiFlow({ flow_collection: [{ id: video.id }, { id: audio.id }] }))
     const second = await createFlow(app, multiFlow({ source_id: first.source_id }))

@@ -12,7 +12,7 @@ const newFlow = async (over: Record<string, unknown> = {}): Promise<string> => (
 const body = async (path: string) => expectStatus(await app.get(path), 200).body
 
 describe('tags of a flow', () => {
-  test('are {} at first and keep their kind of value [5.6]', async () => {
+  test('are {} at first and keep their kind of value [5.6] [1.1-M4]', async () => {
     const id = await newFlow()
     expect(await body(`/flows/${id}/tags`)).toEqual({})
     expectStatus(await app.put(`/flows/${id}/tags/a`, 'b'), 204)
@@ -35,7 +35,7 @@ describe('tags of a flow', () => {
   })
 
   test.each([['a/b/c'], ['100%'], ['%25'], ['white space'], ['☂ \u{1F3AC}'], ['?a=b&c#d'], ['dot.ted'], ['constructor'], ['+plus+']])(
-    'the name %p makes the round trip [1.2] [5.6]',
+    'the name %p makes the round trip [1.2] [5.6] [1.2-M3]',
     async (name) => {
       const id = await newFlow()
       const path = `/flows/${id}/tags/${encodeURIComponent(name)}`
@@ -64,7 +64,7 @@ describe.each([
   })
 
   test.each(good.map((value) => [value]))(
-    'takes %p, is read in the flow, and is unset by DELETE, also twice [5.6] [5.9]',
+    'takes %p, is read in the flow, and is unset by DELETE, also twice [5.6] [5.9] [5.9-M1] [1.1-M4]',
     async (value) => {
       const id = await newFlow()
       expectStatus(await app.put(`/flows/${id}/${property}`, value), 204)
@@ -77,14 +77,14 @@ describe.each([
     },
   )
 
-  test.each(bad.map((value) => [value]))('refuses %p and stays as it was [5.6] [5.9] [1.4]', async (value) => {
+  test.each(bad.map((value) => [value]))('refuses %p and stays as it was [5.6] [5.9] [1.4] [5.9-M1]', async (value) => {
     const id = await newFlow()
     const before = await readFlow(app, id)
     expectStatus(await app.put(`/flows/${id}/${property}`, value), 400)
     expect(await readFlow(app, id)).toEqual(before)
   })
 
-  test('of an unknown flow is 404, before the body is looked at [5.6] [5.9] [1.4]', async () => {
+  test('of an unknown flow is 404, before the body is looked at [5.6] [5.9] [1.4] [5.9-M1]', async () => {
     const path = `/flows/${uuid()}/${property}`
     expectStatus(await app.get(path), 404)
     expectStatus(await app.put(path, { wrong: true }), 404)
@@ -100,7 +100,7 @@ test('128.0 is an integer [1.4] [5.9]', async () => {
 })
 
 describe('read_only', () => {
-  test('is false when never set and takes booleans only [5.7]', async () => {
+  test('is false when never set and takes booleans only [5.7] [5.7-M1] [5.7-M2] [1.1-M4]', async () => {
     const id = await newFlow()
     expect(await body(`/flows/${id}/read_only`)).toBe(false)
     for (const value of ['true', 1, null, []]) expectStatus(await app.put(`/flows/${id}/read_only`, value), 400)
@@ -110,11 +110,11 @@ describe('read_only', () => {
     expectStatus(await app.put(`/flows/${uuid()}/read_only`, true), 404)
   })
 
-  test('has no DELETE [5.7]', async () => {
+  test('has no DELETE [5.7] [5.7-M2]', async () => {
     expectStatus(await app.delete(`/flows/${await newFlow()}/read_only`), 405)
   })
 
-  test('is the way out of itself, and a repeated PUT works on a read-only flow [5.7] [11.5]', async () => {
+  test('is the way out of itself, and a repeated PUT works on a read-only flow [5.7] [11.5] [5.7-M3] [11.5-M1]', async () => {
     const id = await newFlow({ read_only: true })
     expectStatus(await app.put(`/flows/${id}/read_only`, true), 204)
     expectStatus(await app.put(`/flows/${id}/read_only`, false), 204)
@@ -139,16 +139,19 @@ describe('read_only', () => {
     ['POST', '/segments', [external('[5:0_6:0)')]],
     ['DELETE', '/segments', undefined],
     ['DELETE', '', undefined],
-  ])('a read-only flow answers 403 to %s %s and stays as it was [11.5] [5.6] [6.2] [6.3] [7]', async (method, path, payload) => {
-    const id = await newFlow({ tags: { kept: 'y' } })
-    await register(app, id, '[0:0_1:0)')
-    await app.put(`/flows/${id}/read_only`, true)
-    const before = [await readFlow(app, id, '?include_timerange=true'), await body(`/flows/${id}/segments?accept_get_urls=`)]
-    expectStatus(await app.request(method, `/flows/${id}${path}`, payload === undefined ? {} : { body: payload }), 403)
-    expect([await readFlow(app, id, '?include_timerange=true'), await body(`/flows/${id}/segments?accept_get_urls=`)]).toEqual(before)
-  })
+  ])(
+    'a read-only flow answers 403 to %s %s and stays as it was [11.5] [5.6] [6.2] [6.3] [7] [11.5-S1] [5.5-M1] [5.6-M1] [5.8-M2] [5.9-M1] [6.2-M5] [6.3-M2] [7-M5] [13-12]',
+    async (method, path, payload) => {
+      const id = await newFlow({ tags: { kept: 'y' } })
+      await register(app, id, '[0:0_1:0)')
+      await app.put(`/flows/${id}/read_only`, true)
+      const before = [await readFlow(app, id, '?include_timerange=true'), await body(`/flows/${id}/segments?accept_get_urls=`)]
+      expectStatus(await app.request(method, `/flows/${id}${path}`, payload === undefined ? {} : { body: payload }), 403)
+      expect([await readFlow(app, id, '?include_timerange=true'), await body(`/flows/${id}/segments?accept_get_urls=`)]).toEqual(before)
+    },
+  )
 
-  test('a whole PUT is refused too, even one that sets read_only to false [11.5]', async () => {
+  test('a whole PUT is refused too, even one that sets read_only to false [11.5] [11.5-S1] [5.4-M2]', async () => {
     const flow = await createFlow(app, videoFlow({ read_only: true }))
     expectStatus(await app.put(`/flows/${flow.id}`, { ...flow, read_only: false }), 403)
     expect(await body(`/flows/${flow.id}/read_only`)).toBe(true)
@@ -184,7 +187,7 @@ describe('a change through a sub-resource', () => {
     ['PUT', 'avg_bit_rate', 7],
     ['PUT', 'read_only', true],
     ['PUT', 'flow_collection', []],
-  ])('%s %s moves metadata_updated and metadata_version and tells of it [5.6] [10.2] [11.4]', async (method, path, payload) => {
+  ])('%s %s moves metadata_updated and metadata_version and tells of it [5.6] [10.2] [11.4] [11.4-S2]', async (method, path, payload) => {
     const member = await newFlow()
     const id = await newFlow({ label: 'before', tags: { kept: 'y' }, flow_collection: [{ id: member }] })
     const before = await readFlow(app, id)

@@ -28,7 +28,7 @@ const found = async (query: string) => ids(list(expectStatus(await app.get(`/flo
 const rate = { numerator: 25, denominator: 1 }
 
 describe('GET /flows/{id}', () => {
-  test('tells the timerange only when asked for [5.3] [11.3]', async () => {
+  test('tells the timerange only when asked for [5.3] [11.3] [5.3-M1] [11.3-M1]', async () => {
     const { id } = await createFlow(app)
     await register(app, id, '[0:0_10:0)', '[20:0_30:0)')
     expect(await readFlow(app, id)).not.toHaveProperty('timerange')
@@ -46,13 +46,13 @@ describe('GET /flows/{id}', () => {
     ['[30:0_40:0)', '()'],
     ['()', '()'],
     ['[40:0_30:0)', '()'],
-  ])('timerange=%s limits it to the extent of the segments that overlap: %s [5.3]', async (query, expected) => {
+  ])('timerange=%s limits it to the extent of the segments that overlap: %s [5.3] [5.3-M2] [13-16]', async (query, expected) => {
     const { id } = await createFlow(app)
     await register(app, id, '[0:0_10:0)', '[10:0_20:0)', '[20:0_30:0)')
     expect((await readFlow(app, id, `?include_timerange=true&timerange=${query}`)).timerange).toBe(expected)
   })
 
-  test('the timerange keeps the markers of the segments, and follows deletions [11.3] [6.3]', async () => {
+  test('the timerange keeps the markers of the segments, and follows deletions [11.3] [6.3] [11.3-M1]', async () => {
     const { id } = await createFlow(app, dataFlow())
     await register(app, id, '[-1:500000000_0:0)', '[2:0]')
     expect((await readFlow(app, id, '?include_timerange=true')).timerange).toBe('[-1:500000000_2:0]')
@@ -69,7 +69,7 @@ describe('GET /flows/{id}', () => {
     ['timerange=[0:0_1:0)%0A', 'timerange'],
     ['include_timerange=maybe', 'include_timerange'],
     ['include_timerange=1', 'include_timerange'],
-  ])('refuses %s, also when the parameter has no effect [5.3] [2.2]', async (query, field) => {
+  ])('refuses %s, also when the parameter has no effect [5.3] [2.2] [5.3-M3] [2.2-M8]', async (query, field) => {
     const { id } = await createFlow(app)
     expectInvalid(await app.get(`/flows/${id}?${query}`), field)
   })
@@ -82,7 +82,7 @@ describe('GET /flows', () => {
     return `tag.run=${name}`
   }
 
-  test('has all five paging headers and no timerange in its items [5.2] [A]', async () => {
+  test('has all five paging headers and no timerange in its items [5.2] [A] [5.2-M1] [1.5-M4] [1.5-M5] [1.5-M6]', async () => {
     const mine = await run(videoFlow(), videoFlow(), videoFlow())
     const answer = await app.get(`/flows?${mine}&limit=2&reverse_order=true`)
     expect(Object.fromEntries(answer.headers)).toMatchObject({
@@ -93,7 +93,7 @@ describe('GET /flows', () => {
     for (const item of list(answer)) expect(item).not.toHaveProperty('timerange')
   })
 
-  test('newest first by default; sort_by metadata_updated follows changes; label ascends, unlabelled last [1.6] [5.2]', async () => {
+  test('newest first by default; sort_by metadata_updated follows changes; label ascends, unlabelled last [1.6] [5.2] [1.6-M1] [1.6-M2] [13-18]', async () => {
     const [a, b, c, d] = [videoFlow({ label: 'b' }), videoFlow({ label: 'a' }), videoFlow({ label: 'a' }), videoFlow()] as const
     const mine = await run(a, b, c, d)
     expect(await found(mine)).toEqual([d.id, c.id, b.id, a.id])
@@ -111,7 +111,7 @@ describe('GET /flows', () => {
     expect(await found(`${mine}&sort_by=label`)).toEqual(flows.map((flow) => flow.id).sort())
   })
 
-  test('filters by source, format, codec, label, status and frame size, together with AND [5.2]', async () => {
+  test('filters by source, format, codec, label, status and frame size, together with AND [5.2] [5.2-M2] [13-19] [13-20]', async () => {
     const video = videoFlow({ label: 'one', status: 'ingesting' })
     const audio = audioFlow({ label: 'one' })
     const image = imageFlow()
@@ -137,7 +137,7 @@ describe('GET /flows', () => {
     expect(await found(`${mine}&frame_width=640`)).toEqual([])
   })
 
-  test('init_segments=false also matches flows that do not state it [5.2]', async () => {
+  test('init_segments=false also matches flows that do not state it [5.2] [13-19]', async () => {
     const yes = videoFlow({
       container: 'video/mp4',
       essence_parameters: { frame_width: 1, frame_height: 1, frame_rate: rate, init_segments: true },
@@ -172,7 +172,7 @@ describe('GET /flows', () => {
     expect(await found(`${mine}&collected_by_ids=`)).toEqual([alone.id])
   })
 
-  test('tag filters: text, list, existence, comma lists, AND between them [1.7] [5.2]', async () => {
+  test('tag filters: text, list, existence, comma lists, AND between them [1.7] [5.2] [1.7-M1] [1.7-M3] [1.7-M4] [1.7-M5] [13-6]', async () => {
     const one = videoFlow({ tags: { a: 'x', b: ['y', 'z'], c: '' } })
     const two = videoFlow({ tags: { a: 'y', 'd.e': 'v' } })
     const mine = await run(one, two)
@@ -208,11 +208,11 @@ describe('GET /flows', () => {
     ['limit=ten', 'limit'],
     ['limit=', 'limit'],
     ['page=zzz', 'page'],
-  ])('refuses %s, naming the parameter [5.2] [1.4] [1.5] [1.6]', async (query, field) => {
+  ])('refuses %s, naming the parameter [5.2] [1.4] [1.5] [1.6] [5.2-M1] [1.4-M4] [1.6-M3] [2.2-M8] [13-29]', async (query, field) => {
     expectInvalid(await app.get(`/flows?${query}`), field)
   })
 
-  test('a limit above the maximum is lowered, and X-Paging-Limit says so [1.5]', async () => {
+  test('a limit above the maximum is lowered, and X-Paging-Limit says so [1.5] [1.5-M4]', async () => {
     const answer = expectStatus(await app.get('/flows?limit=100000'), 200)
     expect(answer.headers.get('x-paging-limit')).toBe('1000')
   })

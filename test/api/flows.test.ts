@@ -30,7 +30,7 @@ const essence = (parameters: Record<string, unknown>) =>
 const rate = { numerator: 25, denominator: 1 }
 
 describe('PUT /flows/{id}', () => {
-  test('makes a flow: 201 with the flow as it is read [5.4]', async () => {
+  test('makes a flow: 201 with the flow as it is read [5.4] [5.4-M2]', async () => {
     const body = videoFlow({ label: 'Camera 1', description: 'wide', tags: { a: 'b', c: ['d', 'e'] }, generation: 0, status: 'ingesting' })
     const answer = expectStatus(await put(body), 201)
     expect(answer.body).toMatchObject(body)
@@ -38,7 +38,7 @@ describe('PUT /flows/{id}', () => {
     expect(await app.events(body.id)).toEqual(['flows/created'])
   })
 
-  test('replaces a flow: 204, members that are absent become unset [5.4]', async () => {
+  test('replaces a flow: 204, members that are absent become unset [5.4] [5.4-M2] [5.4-M3] [5.4-M4]', async () => {
     const body = await createFlow(
       app,
       videoFlow({ label: 'a', description: 'b', tags: { x: 'y' }, max_bit_rate: 5, status: 'ingesting', generation: 2 }),
@@ -52,7 +52,7 @@ describe('PUT /flows/{id}', () => {
     expect([id, source_id]).not.toContain(after.id)
   })
 
-  test('tags that are given replace all tags [5.4]', async () => {
+  test('tags that are given replace all tags [5.4] [5.4-M4] [13-9]', async () => {
     const body = await createFlow(app, videoFlow({ tags: { a: '1', b: '2' } }))
     expectStatus(await put({ ...body, tags: { b: '3' } }), 204)
     expect((await readFlow(app, body.id)).tags).toEqual({ b: '3' })
@@ -68,7 +68,7 @@ describe('PUT /flows/{id}', () => {
     ['multi with init segments', multiFlow({ container: 'video/mp4', essence_parameters: { init_segments: true } })],
     ['without container', videoFlow({ container: undefined })],
     ['an integer written as 128.0', videoFlow({ avg_bit_rate: 128 })],
-  ])('accepts a flow: %s [5.1]', async (_, body) => {
+  ])('accepts a flow: %s [5.1] [5.1-M3] [5.1-M4] [5.1-M6] [5.1-M7]', async (_, body) => {
     expect(expectStatus(await put(body), 201).body).toMatchObject(JSON.parse(JSON.stringify(body)))
   })
 
@@ -88,6 +88,13 @@ describe('PUT /flows/{id}', () => {
     ['a frame rate that is a text', essence({ frame_rate: '25/1' }), 'frame_rate'],
     ['an unknown video parameter', essence({ frame_rate: rate, colour: 'red' }), 'colour'],
     ['an unknown audio parameter', audioFlow({ essence_parameters: { sample_rate: 1, channels: 1, x: 1 } }), 'x'],
+    ['an unknown data parameter', dataFlow({ essence_parameters: { colour: 'red' } }), 'colour'],
+    ['no sample rate', audioFlow({ essence_parameters: { channels: 2 } }), 'sample_rate'],
+    ['a sample rate of 0', audioFlow({ essence_parameters: { sample_rate: 0, channels: 2 } }), 'sample_rate'],
+    ['0 channels', audioFlow({ essence_parameters: { sample_rate: 48000, channels: 0 } }), 'channels'],
+    ['an image without height', imageFlow({ essence_parameters: { frame_width: 1 } }), 'frame_height'],
+    ['data without codec', dataFlow({ codec: undefined }), 'codec'],
+    ['data without essence parameters', dataFlow({ essence_parameters: undefined }), 'essence_parameters'],
     ['no channels', audioFlow({ essence_parameters: { sample_rate: 48000 } }), 'channels'],
     ['channels as a text', audioFlow({ essence_parameters: { sample_rate: 48000, channels: '2' } }), 'channels'],
     ['channels as a boolean', audioFlow({ essence_parameters: { sample_rate: 48000, channels: true } }), 'channels'],
@@ -102,6 +109,7 @@ describe('PUT /flows/{id}', () => {
       videoFlow({ codec: 'video/raw', essence_parameters: { frame_width: 1, frame_height: 1, frame_rate: rate } }),
       'bit_depth',
     ],
+    ['raw video without uncompressed type', { ...essence({ frame_rate: rate, bit_depth: 8 }), codec: 'video/raw' }, 'unc_parameters'],
     ['raw integer audio without bit depth', audioFlow({ codec: 'audio/x-raw-int' }), 'bit_depth'],
     [
       'raw float audio with 16 bits',
@@ -127,10 +135,13 @@ describe('PUT /flows/{id}', () => {
     ['an unknown member flow', multiFlow({ flow_collection: [{ id: uuid() }] }), 'flow_collection'],
     ['a read_only that is no boolean', videoFlow({ read_only: 'true' }), 'read_only'],
     ['a container that is no media type', videoFlow({ container: 'mp2t' }), 'container'],
-  ])('refuses a flow with %s, naming the member, and stores nothing [5.1] [5.4] [1.4]', async (_, body, field) => {
-    expectInvalid(await put(body), field)
-    expectStatus(await app.get(`/flows/${body.id}`), 404)
-  })
+  ])(
+    'refuses a flow with %s, naming the member, and stores nothing [5.1] [5.4] [1.4] [1.2-M1] [1.4-M3] [5.1-M1] [5.1-M2] [5.1-M3] [5.1-M4] [5.1-M6] [5.1-M7] [5.1-M8] [5.1-S3] [5.4-M1] [5.4-M5]',
+    async (_, body, field) => {
+      expectInvalid(await put(body), field)
+      expectStatus(await app.get(`/flows/${body.id}`), 404)
+    },
+  )
 
   test('refuses a body whose id is another than the path’s, and stores neither [5.4] [14.4]', async () => {
     const [body, other] = [videoFlow(), uuid()]
@@ -140,8 +151,14 @@ describe('PUT /flows/{id}', () => {
     expectStatus(await app.get(`/sources/${body.source_id}`), 404)
   })
 
+  test('refuses a body without id [5.1-M1]', async () => {
+    const { id, ...body } = videoFlow()
+    expectInvalid(await app.put(`/flows/${id}`, body), 'id')
+    expectStatus(await app.get(`/flows/${id}`), 404)
+  })
+
   test.each([['nonsense'], [uuid().toUpperCase()], ['00000000-0000-0000-0000-000000000000'], ['01890a5d-ac96-774b-bcce-b302099a8057']])(
-    'the path id %s is 404 [1.2] [5.4]',
+    'the path id %s is 404 [1.2] [5.4] [5.4-M2] [5.3-M3]',
     async (id) => {
       expectStatus(await app.put(`/flows/${id}`, { ...videoFlow(), id }), 404)
       expectStatus(await app.get(`/flows/${id}`), 404)
@@ -149,7 +166,7 @@ describe('PUT /flows/{id}', () => {
     },
   )
 
-  test('ignores what the server manages [5.1] [11.3]', async () => {
+  test('ignores what the server manages [5.1] [11.3] [5.1-M5] [5.1-S2]', async () => {
     const managed = {
       created: '2001-01-01T00:00:00Z',
       metadata_updated: '2001-01-01T00:00:00Z',
@@ -166,7 +183,7 @@ describe('PUT /flows/{id}', () => {
     expect(read.timerange).toBe('()')
   })
 
-  test('accepts unknown top-level members [1.4]', async () => {
+  test('accepts unknown top-level members [1.4] [1.4-M2]', async () => {
     expectStatus(await put(videoFlow({ colour: 'red' })), 201)
   })
 
@@ -251,7 +268,7 @@ describe('bookkeeping of a flow', () => {
     expect(deleted).toEqual({ ...after, segments_updated: deleted.segments_updated })
   })
 
-  test('metadata_version is the client’s at creation, and new when metadata changes without a new one [11.4]', async () => {
+  test('metadata_version is the client’s at creation, and new when metadata changes without a new one [11.4] [11.4-S1] [11.4-S2]', async () => {
     const body = await createFlow(app, videoFlow({ metadata_version: 'mine-1' }))
     expect((await readFlow(app, body.id)).metadata_version).toBe('mine-1')
     await put({ ...body, label: 'x' })
@@ -264,7 +281,7 @@ describe('bookkeeping of a flow', () => {
     expect((await readFlow(app, body.id)).metadata_version).toEqual(third)
   })
 
-  test('created_by and updated_by name the principal unless the client does [11.4] [5.1]', async () => {
+  test('created_by and updated_by name the principal unless the client does [11.4] [5.1] [5.1-S1]', async () => {
     const body = await createFlow(app)
     expect(typeof (await readFlow(app, body.id)).created_by).toBe('string')
     await put({ ...body, label: 'x' })
@@ -273,7 +290,7 @@ describe('bookkeeping of a flow', () => {
 })
 
 describe('DELETE /flows/{id}', () => {
-  test('removes flow and segments: 204, then 404, and the timeline is empty [5.5]', async () => {
+  test('removes flow and segments: 204, then 404, and the timeline is empty [5.5] [5.5-M1] [5.3-M3]', async () => {
     const { id } = await createFlow(app)
     const [object = ''] = await register(app, id, '[0:0_1:0)')
     expectStatus(await app.delete(`/flows/${id}`), 204)
@@ -283,7 +300,7 @@ describe('DELETE /flows/{id}', () => {
     expectStatus(await app.delete(`/flows/${id}`), 404)
   })
 
-  test('keeps objects that another flow still uses [5.5] [11.7]', async () => {
+  test('keeps objects that another flow still uses [5.5] [11.7] [5.5-M2]', async () => {
     const [first, second] = [await createFlow(app), await createFlow(app)]
     const [object_id = ''] = await register(app, first.id, '[0:0_1:0)')
     expectStatus(await app.post(`/flows/${second.id}/segments`, { object_id, timerange: '[0:0_1:0)' }), 201)
@@ -300,7 +317,7 @@ describe('DELETE /flows/{id}', () => {
     expect(await readFlow(app, kept.id)).not.toHaveProperty('collected_by')
   })
 
-  test('tells of the segments, the flow and, for the last one, the source in this order [5.5] [10.1] [10.2]', async () => {
+  test('tells of the segments, the flow and, for the last one, the source in this order [5.5] [10.1] [10.2] [5.5-M3]', async () => {
     const { id, source_id } = await createFlow(app)
     await register(app, id, '[0:0_1:0)')
     await app.delete(`/flows/${id}`)

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { eq } from '../../src/core/predicate.ts'
+import { objectCopyWorker } from '../../src/workers/object-copies.ts'
 import { object } from '../support/answers.ts'
-import { openApp, type TestApp } from '../support/app.ts'
+import { openApp, primaryStorage, secondaryStorage, type TestApp } from '../support/app.ts'
 import {
   allocate,
   createFlow,
@@ -12,6 +14,7 @@ import {
   uuid,
   videoFlow,
 } from '../support/fixtures.ts'
+import { runUntilIdle } from '../support/workers.ts'
 
 let app: TestApp
 beforeAll(async () => {
@@ -34,13 +37,13 @@ const withInit = async (count = 2) => {
 }
 
 describe('init objects', () => {
-  test('are shown with every segment, their id as object_id and their own URLs [6.1] [6.2]', async () => {
+  test('are shown with every segment, their id as object_id and their own URLs [6.1] [6.2] [6.1-M7]', async () => {
     const { id, init } = await withInit()
     for (const segment of await segmentsOf(app, id))
       expect(segment.init_object).toEqual({ object_id: init, get_urls: [expect.objectContaining({ label: 'primary', presigned: true })] })
   })
 
-  test('URL filters apply to them too [6.1]', async () => {
+  test('URL filters apply to them too [6.1] [6.1-M4]', async () => {
     const { id, init } = await withInit(1)
     for (const query of ['accept_get_urls=', 'presigned=false', 'storage_backend_tag.site=london']) {
       const [segment] = await segmentsOf(app, id, `?${query}`)
@@ -49,7 +52,7 @@ describe('init objects', () => {
     }
   })
 
-  test('as objects they have no timerange and are referenced through media objects [8.1]', async () => {
+  test('as objects they have no timerange and are referenced through media objects [8.1] [8.1-M3] [8.1-M4] [13-21]', async () => {
     const { id, init, media } = await withInit()
     const read = object(expectStatus(await app.get(`/objects/${init}`), 200))
     expect(read).not.toHaveProperty('timerange')
@@ -57,12 +60,12 @@ describe('init objects', () => {
     expect(object(await app.get(`/objects/${media[0]}`))).toMatchObject({ timerange: '[0:0_1:0)', init_object: { id: init } })
   })
 
-  test('may have another content type than the container [7]', async () => {
+  test('may have another content type than the container [7] [7-M8]', async () => {
     const [allocated] = await allocate(app, await fragmented(), { limit: 1, content_type: 'video/iso.segment' })
     expect(allocated?.put_url['content-type']).toBe('video/iso.segment')
   })
 
-  test('live as long as a media object refers to them [11.7]', async () => {
+  test('live as long as a media object refers to them [11.7] [6.3-M3] [5.5-M2]', async () => {
     const { id, init } = await withInit(2)
     await app.delete(`/flows/${id}/segments?timerange=[0:0_1:0)`)
     expectStatus(await app.get(`/objects/${init}`), 200)
@@ -70,7 +73,32 @@ describe('init objects', () => {
     expectStatus(await app.get(`/objects/${init}`), 404)
   })
 
-  test('follow the media object on re-use: omitted or equal is fine, another one is 400 [6.2]', async () => {
+  test('go with the last flow that uses a media object of theirs [5.5-M2]', async () => {
+    const { id, init, media } = await withInit(1)
+    const other = await fragmented()
+    expectStatus(await postSegment(app, other, { object_id: media[0], timerange: '[0:0_1:0)' }), 201)
+    expectStatus(await app.delete(`/flows/${id}`), 204)
+    expect(object(expectStatus(await app.get(`/objects/${init}`), 200)).referenced_by_flows).toEqual([other])
+    expectStatus(await app.delete(`/flows/${other}`), 204)
+    expectStatus(await app.get(`/objects/${init}`), 404)
+  })
+
+  test('keep their own instances when the media object gets or loses one [8.2-M3] [8.3-M3]', async () => {
+    const { init, media } = await withInit(1)
+    const labels = async (id: string | undefined) =>
+      Object(object(await app.get(`/objects/${id}`))).get_urls.map((url: { label?: string }) => url.label)
+    const path = `/objects/${media[0]}/instances`
+    expectStatus(await app.post(path, { url: 'https://cdn.example.com/a', label: 'cdn' }), 201)
+    expect([await labels(media[0]), await labels(init)]).toEqual([['primary', 'cdn'], ['primary']])
+    expectStatus(await app.post(path, { storage_id: secondaryStorage }), 201)
+    await runUntilIdle(app.deps, objectCopyWorker(app.deps))
+    const jobs = await app.deps.tables.read((tx) => tx.list('media_copies', { where: eq('object_id', init), limit: 1 }))
+    expect(jobs.rows).toEqual([])
+    expectStatus(await app.delete(`${path}?storage_id=${primaryStorage}`), 204)
+    expect([await labels(media[0]), await labels(init)]).toEqual([['cdn'], ['primary']])
+  })
+
+  test('follow the media object on re-use: omitted or equal is fine, another one is 400 [6.2] [6.2-S4] [6.2-S7]', async () => {
     const { init, media } = await withInit(1)
     const other = await fragmented()
     const [object_id] = media
@@ -84,7 +112,7 @@ describe('init objects', () => {
     expect([...Object((await app.get(`/objects/${init}`)).body).referenced_by_flows]).toContain(other)
   })
 
-  test('cannot be media objects, nor media objects init objects [6.2]', async () => {
+  test('cannot be media objects, nor media objects init objects [6.2] [6.2-S6]', async () => {
     const { id, init, media } = await withInit(1)
     expectInvalid(await postSegment(app, id, { object_id: init, init_object_id: init, timerange: '[5:0_6:0)' }), 'object_id')
     expectInvalid(await postSegment(app, id, { object_id: init, timerange: '[5:0_6:0)' }), 'object_id')
@@ -93,7 +121,7 @@ describe('init objects', () => {
     expectStatus(await postSegment(app, id, { object_id: fresh?.object_id, init_object_id: fresh?.object_id, timerange: '[8:0_9:0)' }), 400)
   })
 
-  test('a flow with init_segments needs one for every segment; without, none may have one [6.2] [5.1]', async () => {
+  test('a flow with init_segments needs one for every segment; without, none may have one [6.2] [5.1] [5.1-M8]', async () => {
     const id = await fragmented()
     expectInvalid(await postSegment(app, id, external('[0:0_1:0)')), 'init_object_id')
     const plain = await fragmented(false)

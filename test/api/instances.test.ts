@@ -26,7 +26,7 @@ const labelsOf = async (id: string): Promise<unknown[]> =>
   Object(object(await app.get(`/objects/${id}`))).get_urls.map((url: { label?: string }) => url.label)
 
 describe('POST /objects/{id}/instances', () => {
-  test('an uncontrolled instance shows up in get_urls of object and segments, as not pre-signed [8.2] [6.1]', async () => {
+  test('an uncontrolled instance shows up in get_urls of object and segments, as not pre-signed [8.2] [6.1] [8.2-M1]', async () => {
     const { flow, id, path } = await controlled()
     const instance = cdn()
     expectStatus(await app.post(path, instance), 201)
@@ -47,7 +47,7 @@ describe('POST /objects/{id}/instances', () => {
     ['a label of a storage backend', cdn('secondary')],
     ['a label that is no text', { url: 'https://cdn.example.com/x', label: 5 }],
     ['a list', [cdn()]],
-  ])('refuses %s [8.2]', async (_, body) => {
+  ])('refuses %s [8.2] [8.2-M1] [8.2-S2]', async (_, body) => {
     const { id, path } = await controlled()
     expectStatus(await app.post(path, body), 400)
     expect(await labelsOf(id)).toEqual(['primary'])
@@ -59,7 +59,7 @@ describe('POST /objects/{id}/instances', () => {
     expectInvalid(await app.post(path, cdn('mine')), 'label')
   })
 
-  test('of an unknown or unregistered object is 404 [8.2] [1.4]', async () => {
+  test('of an unknown or unregistered object is 404 [8.2] [1.4] [8.2-M1] [8.3-M2]', async () => {
     const { id: flow } = await createFlow(app)
     const { object_id } = await allocateOne(app, flow)
     for (const id of [uuid(), object_id]) {
@@ -79,7 +79,7 @@ describe('POST /objects/{id}/instances', () => {
 })
 
 describe('DELETE /objects/{id}/instances', () => {
-  test('by label takes it out of get_urls [8.3]', async () => {
+  test('by label takes it out of get_urls [8.3] [8.3-M2]', async () => {
     const { id, path } = await controlled()
     await app.post(path, cdn())
     expectStatus(await app.delete(`${path}?label=cdn`), 204)
@@ -94,13 +94,13 @@ describe('DELETE /objects/{id}/instances', () => {
     expect(await labelsOf(id)).toEqual(['cdn'])
   })
 
-  test('refuses to delete the last instance [8.3]', async () => {
+  test('refuses to delete the last instance [8.3] [8.3-S1]', async () => {
     const { id, path } = await controlled()
     expectStatus(await app.delete(`${path}?storage_id=${primaryStorage}`), 400)
     expect(await labelsOf(id)).toEqual(['primary'])
   })
 
-  test('needs storage_id or label; one it does not have is 404 [8.3]', async () => {
+  test('needs storage_id or label; one it does not have is 404 [8.3] [8.3-M1] [8.3-M2]', async () => {
     const { path } = await controlled()
     await app.post(path, cdn())
     expectStatus(await app.delete(path), 400)

@@ -49,7 +49,7 @@ const rawRequest = (method: string, target: string, headers = '') =>
   raw(`${method} ${target} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n${headers}\r\n`)
 
 describe('GET', () => {
-  test('gives the bytes with all that a player and a cache need', async () => {
+  test('gives the bytes with all that a player and a cache need [6.1-S2]', async () => {
     await store(ten)
     const answer = await get()
     expect(answer.status).toBe(200)
@@ -210,7 +210,7 @@ describe('HEAD', () => {
 })
 
 describe('OPTIONS', () => {
-  test('lets a browser upload and seek, without a signature', async () => {
+  test('lets a browser upload and seek, without a signature [6.1-S2] [7-S2]', async () => {
     const answer = await fetch(`${server.baseUrl}/media/${storageId}/${key}`, {
       method: 'OPTIONS',
       headers: { origin: 'https://example.com', 'access-control-request-method': 'PUT' },

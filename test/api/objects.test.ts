@@ -36,7 +36,7 @@ const shared = async (count: number, tags: (index: number) => Record<string, unk
 }
 
 describe('GET /objects/{id}', () => {
-  test('shows range, key frames, URLs and who refers to it [8.1]', async () => {
+  test('shows range, key frames, URLs and who refers to it [8.1] [8.1-M1] [8.1-M2] [13-10]', async () => {
     const flow = await newFlow()
     const segment = external('[10:0_20:0)', { ts_offset: '10:0', key_frame_count: 3 })
     await postSegment(app, flow, segment)
@@ -50,11 +50,14 @@ describe('GET /objects/{id}', () => {
     })
   })
 
-  test.each([[uuid()], ['nonsense'], ['a%2Fb'], ['%F0%9F%8E%AC'], ['a%00b']])('the unknown id %s is 404 [8.1] [1.2]', async (id) => {
-    expectStatus(await app.get(`/objects/${id}`), 404)
-  })
+  test.each([[uuid()], ['nonsense'], ['a%2Fb'], ['%F0%9F%8E%AC'], ['a%00b']])(
+    'the unknown id %s is 404 [8.1] [1.2] [8.1-M1]',
+    async (id) => {
+      expectStatus(await app.get(`/objects/${id}`), 404)
+    },
+  )
 
-  test('lists each flow once, and pages through them [8.1] [A]', async () => {
+  test('lists each flow once, and pages through them [8.1] [A] [8.1-M1] [8.1-M4]', async () => {
     const { id, flows } = await shared(5)
     expect([...Object(await read(id)).referenced_by_flows].sort()).toEqual([...flows].sort())
     const seen: string[] = []
@@ -66,6 +69,14 @@ describe('GET /objects/{id}', () => {
       target = nextLink(answer)
     }
     expect(seen.sort()).toEqual([...flows].sort())
+  })
+
+  test('lists more flows than a default page has, unless a limit is asked for [8.1-S1]', async () => {
+    const { id, flows } = await shared(33)
+    const answer = expectStatus(await app.get(`/objects/${id}`), 200)
+    expect([...Object(answer.body).referenced_by_flows].sort()).toEqual([...flows].sort())
+    expect(nextLink(answer)).toBeUndefined()
+    expect(Object(await read(id, '?limit=5')).referenced_by_flows).toHaveLength(5)
   })
 
   test('flow_tag filters keep flows by their tags; none left is an empty list, not 404 [8.1] [1.7]', async () => {
@@ -114,12 +125,12 @@ describe('GET /objects/{id}', () => {
     ['limit=0', 'limit'],
     ['page=x', 'page'],
     ['flow_tag_exists.a=x', 'flow_tag_exists'],
-  ])('refuses %s, naming the parameter [8.1] [1.4]', async (query, field) => {
+  ])('refuses %s, naming the parameter [8.1] [1.4] [8.1-M1]', async (query, field) => {
     const [id = ''] = await register(app, await newFlow(), '[0:0_1:0)')
     expectInvalid(await app.get(`/objects/${id}?${query}`), field)
   })
 
-  test('ids with slashes, percent signs and spaces are whole path segments [1.2] [8.1]', async () => {
+  test('ids with slashes, percent signs and spaces are whole path segments [1.2] [8.1] [1.2-M2]', async () => {
     const flow = await newFlow()
     for (const [index, name] of ['a/b', '/', '100%', 'x y', '☂', 'a%2Fb', 'a+b', 'a?b#c'].entries()) {
       const object_id = name === '/' ? '/' : `${name}${uuid()}`

@@ -39,7 +39,7 @@ const createProfile = async (over: Record<string, unknown> = {}) => {
 const linked = (profile_id: string, over: Record<string, unknown> = {}) => ({ id: uuid(), source_id: uuid(), profile_id, ...over })
 
 describe('POST /service/profiles/{id}', () => {
-  test('stores a profile: 201 with it, and it is read back [3.4]', async () => {
+  test('stores a profile: 201 with it, and it is read back [3.4] [3.4-M2] [3.4-M4] [3.4-S1]', async () => {
     const profile = { id: uuid(), label: 'HD', description: 'x', tags: { a: ['b'] }, flow_metadata: metadata() }
     const answer = expectStatus(await app.post(`/service/profiles/${profile.id}`, profile), 201)
     expect(answer.body).toMatchObject(profile)
@@ -47,12 +47,16 @@ describe('POST /service/profiles/{id}', () => {
     expect(typeof object(answer).created_by).toBe('string')
   })
 
-  test('a `created` of the client is ignored [3.4]', async () => {
+  test('a `created` of the client is ignored [3.4] [3.4-S1]', async () => {
     const profile = await createProfile({ created: '2001-01-01T00:00:00Z' })
     expect(object(await app.get(`/service/profiles/${profile.id}`)).created).not.toBe('2001-01-01T00:00:00Z')
   })
 
-  test('one that exists is 400, even an identical one, and stays as it was [3.4]', async () => {
+  test('accepts members it does not know [1.4-M2]', async () => {
+    await createProfile({ colour: 'red' })
+  })
+
+  test('one that exists is 400, even an identical one, and stays as it was [3.4] [3.4-M4] [3.4-M5]', async () => {
     const profile = await createProfile({ label: 'first' })
     expectStatus(await app.post(`/service/profiles/${profile.id}`, profile), 400)
     expectStatus(await app.post(`/service/profiles/${profile.id}`, { ...profile, label: 'second' }), 400)
@@ -72,7 +76,7 @@ describe('POST /service/profiles/{id}', () => {
     ['a label that is no text', { label: 5 }, 'label'],
     ['another id than the path', { id: uuid() }, 'id'],
     ['no id', { id: undefined }, 'id'],
-  ])('refuses %s [3.4]', async (_, over, field) => {
+  ])('refuses %s [3.4] [3.4-M2] [3.4-M3] [3.4-M4]', async (_, over, field) => {
     const id = uuid()
     const answer = await app.post(`/service/profiles/${id}`, { id, flow_metadata: metadata(), ...over })
     // A body for another id than the path's may also be called 404.
@@ -80,20 +84,20 @@ describe('POST /service/profiles/{id}', () => {
     expectStatus(await app.get(`/service/profiles/${id}`), 404)
   })
 
-  test('is the only way to write: no PUT, no DELETE [3.4]', async () => {
+  test('is the only way to write: no PUT, no DELETE [3.4] [3.4-M5]', async () => {
     const profile = await createProfile()
     for (const method of ['PUT', 'DELETE', 'PATCH'])
       expectStatus(await app.request(method, `/service/profiles/${profile.id}`, { body: profile }), 405)
   })
 
-  test.each([['nonsense'], [uuid().toUpperCase()]])('the id %s is 404 [3.4] [1.2]', async (id) => {
+  test.each([['nonsense'], [uuid().toUpperCase()]])('the id %s is 404 [3.4] [1.2] [3.4-M4]', async (id) => {
     expectStatus(await app.post(`/service/profiles/${id}`, { id, flow_metadata: metadata() }), 404)
     expectStatus(await app.get(`/service/profiles/${id}`), 404)
   })
 })
 
 describe('GET /service/profiles', () => {
-  test('filters by format, codec and exact label, and pages [3.4] [A]', async () => {
+  test('filters by format, codec and exact label, and pages [3.4] [A] [3.4-M1]', async () => {
     const label = uuid()
     const { id: _, source_id: __, ...audio } = audioFlow()
     const made = [await createProfile({ label }), await createProfile({ label }), await createProfile({ label, flow_metadata: audio })].map(
@@ -118,13 +122,13 @@ describe('GET /service/profiles', () => {
     ['codec=h264', 'codec'],
     ['limit=0', 'limit'],
     ['page=x', 'page'],
-  ])('refuses %s [3.4] [1.4]', async (query, field) => {
+  ])('refuses %s [3.4] [1.4] [3.4-M1]', async (query, field) => {
     expectInvalid(await app.get(`/service/profiles?${query}`), field)
   })
 })
 
 describe('flows of a profile', () => {
-  test('read like any other flow, with profile_id [5.3] [11.6]', async () => {
+  test('read like any other flow, with profile_id [5.3] [11.6] [5.3-M4] [11.6-M2]', async () => {
     const profile = await createProfile()
     const body = linked(profile.id, { label: 'x', tags: { a: 'b' }, max_bit_rate: 9 })
     const made = expectStatus(await app.put(`/flows/${body.id}`, body), 201)
@@ -134,7 +138,7 @@ describe('flows of a profile', () => {
     expect(ids(list(await app.get(`/flows?profile_id=${profile.id}&codec=video/h264&frame_width=1920`)))).toEqual([body.id])
   })
 
-  test('an unknown profile is 400 [11.6]', async () => {
+  test('an unknown profile is 400 [11.6] [11.6-S2]', async () => {
     const body = linked(uuid())
     expectInvalid(await app.put(`/flows/${body.id}`, body), 'profile_id')
     expectStatus(await app.get(`/flows/${body.id}`), 404)
@@ -149,19 +153,19 @@ describe('flows of a profile', () => {
     ['container_mapping', { container_mapping: { track_index: 0 } }],
     ['essence_parameters', { essence_parameters: {} }],
     ['a complete variant', metadata()],
-  ])('profile_id together with %s is 400 [11.6]', async (_, technical) => {
+  ])('profile_id together with %s is 400 [11.6] [5.4-M1] [11.6-M1] [11.6-S1]', async (_, technical) => {
     const body = linked((await createProfile()).id, technical)
     expectInvalid(await app.put(`/flows/${body.id}`, body), 'profile_id')
     expectStatus(await app.get(`/flows/${body.id}`), 404)
   })
 
-  test('a GET → PUT round trip of the whole body is 400 and the text says why [11.6] [14.26]', async () => {
+  test('a GET → PUT round trip of the whole body is 400 and the text says why [11.6] [14.26] [13-22]', async () => {
     const body = linked((await createProfile()).id)
     await createFlow(app, body)
     expectInvalid(await app.put(`/flows/${body.id}`, { ...(await readFlow(app, body.id)), label: 'y' }), 'profile_id')
   })
 
-  test('common members change normally, the link stays [11.6]', async () => {
+  test('common members change normally, the link stays [11.6] [11.6-M3]', async () => {
     const profile = await createProfile()
     const body = linked(profile.id)
     await createFlow(app, body)
@@ -170,7 +174,7 @@ describe('flows of a profile', () => {
     expect(await readFlow(app, body.id)).toMatchObject({ label: 'new', status: 'ingesting', max_bit_rate: 7, profile_id: profile.id })
   })
 
-  test('avg_bit_rate of a linked flow is fixed [5.9] [11.6]', async () => {
+  test('avg_bit_rate of a linked flow is fixed [5.9] [11.6] [5.9-S1]', async () => {
     const body = linked((await createProfile()).id)
     await createFlow(app, body)
     expectStatus(await app.put(`/flows/${body.id}/avg_bit_rate`, 7), 400)
@@ -178,7 +182,7 @@ describe('flows of a profile', () => {
     expect((await app.get(`/flows/${body.id}/avg_bit_rate`)).body).toBe(5000)
   })
 
-  test('profile_id "" with complete metadata unlinks [11.6]', async () => {
+  test('profile_id "" with complete metadata unlinks [11.6] [11.6-S3]', async () => {
     const profile = await createProfile()
     const body = linked(profile.id)
     await createFlow(app, body)

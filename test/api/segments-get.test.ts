@@ -27,7 +27,7 @@ afterAll(() => app.close())
 const newFlow = async (): Promise<string> => (await createFlow(app, videoFlow())).id
 
 describe('GET /flows/{id}/segments', () => {
-  test('of a flow that does not exist is 200 with [], of an id that is none 404 [6.1] [1.2]', async () => {
+  test('of a flow that does not exist is 200 with [], of an id that is none 404 [6.1] [1.2] [6.1-M1] [6.1-M2]', async () => {
     const answer = expectStatus(await app.get(`/flows/${uuid()}/segments`), 200)
     expect(answer.body).toEqual([])
     expect(answer.headers.get('x-paging-count')).toBe('0')
@@ -36,7 +36,7 @@ describe('GET /flows/{id}/segments', () => {
       expectStatus(await app.get(`/flows/${id}/segments`), 404)
   })
 
-  test('sorts by time, latest first when reversed, markers taken into account [6.1] [1.6] [2.2]', async () => {
+  test('sorts by time, latest first when reversed, markers taken into account [6.1] [1.6] [2.2] [6.1-M3] [2.2-M9] [1.1-M2]', async () => {
     const id = await newFlow()
     await register(app, id, '[2:0]', '[5:0_6:0)', '[1:0_2:0)', '[-1:0_1:0)')
     const sorted = ['[-1:0_1:0)', '[1:0_2:0)', '[2:0]', '[5:0_6:0)']
@@ -51,6 +51,7 @@ describe('GET /flows/{id}/segments', () => {
     ['[1:0_2:0)', '[0:0_1:0)', false],
     ['[1:0_2:0)', '[0:0_1:0]', true],
     ['[1:0_2:0)', '[1:0]', true],
+    ['[1:0_2:0)', '[1:0_1:0]', true],
     ['[1:0_2:0)', '1:0', true],
     ['[1:0_2:0)', '[1:500000000]', true],
     ['[1:0_2:0)', '[1:0_2:0)', true],
@@ -64,10 +65,14 @@ describe('GET /flows/{id}/segments', () => {
     ['[1:0_2:0)', '[5:0_1:0)', false],
     ['[1:0_2:0)', '[1:0)', false],
     ['[1:0_2:0)', '(1:0)', false],
+    ['[1:0_2:0)', '[1:0_1:0)', false],
+    ['[1:0_2:0)', '(1:0_1:0]', false],
     ['[1:0_2:0)', '0:0_1:0', true],
     ['[1:0_2:0)', '(2:0_', false],
     ['[2:0]', '[1:0_2:0)', false],
     ['[2:0]', '[2:0]', true],
+    ['[2:0]', '[2:0_2:0]', true],
+    ['[2:0]', '(2:0_3:0)', false],
     ['[2:0]', '[2:0_3:0)', true],
     ['[2:0]', '[1:0_2:0]', true],
     ['[-1:500000000_0:0)', '[-1:0]', true],
@@ -75,12 +80,15 @@ describe('GET /flows/{id}/segments', () => {
     ['[-1:500000000_0:0)', '[-0:0_1:0)', false],
     ['[1:0_2:0)', '[0:0_99999999999999999999:0)', true],
     ['[1:0_2:0)', '[-99999999999999999999:0_99999999999999999999:0)', true],
-  ])('has %s; timerange=%s lists it: %p [6.1] [2.2] [C]', async (stored, query, listed) => {
-    const id = await newFlow()
-    await register(app, id, stored)
-    expect(await timerangesOf(app, id, `?timerange=${query}`)).toEqual(listed ? [stored] : [])
-    expect(await timerangesOf(app, id, `?timerange=${encodeURIComponent(query)}`)).toEqual(listed ? [stored] : [])
-  })
+  ])(
+    'has %s; timerange=%s lists it: %p [6.1] [2.2] [C] [2.2-M1] [2.2-M2] [2.2-M3] [2.2-M4] [2.2-M5] [2.2-M6] [2.2-M9] [2.2-M10]',
+    async (stored, query, listed) => {
+      const id = await newFlow()
+      await register(app, id, stored)
+      expect(await timerangesOf(app, id, `?timerange=${query}`)).toEqual(listed ? [stored] : [])
+      expect(await timerangesOf(app, id, `?timerange=${encodeURIComponent(query)}`)).toEqual(listed ? [stored] : [])
+    },
+  )
 
   test.each([
     ['[00:0_1:0)'],
@@ -93,7 +101,7 @@ describe('GET /flows/{id}/segments', () => {
     ['[1:0_2:0)%0A'],
     ['2026-01-01T00:00:00Z'],
     ['[1:0-2:0)'],
-  ])('timerange=%s is 400 [6.1] [2.2] [C]', async (query) => {
+  ])('timerange=%s is 400 [6.1] [2.2] [C] [2.1-M2] [2.1-M3] [2.2-M8] [6.1-M1]', async (query) => {
     expectInvalid(await app.get(`/flows/${await newFlow()}/segments?timerange=${query}`), 'timerange')
   })
 
@@ -143,13 +151,13 @@ describe('GET /flows/{id}/segments', () => {
     ['limit=abc', 'limit'],
     ['page=abc', 'page'],
     ['storage_backend_tag_exists.site=x', 'storage_backend_tag_exists'],
-  ])('refuses %s, naming the parameter [6.1] [1.4]', async (query, field) => {
+  ])('refuses %s, naming the parameter [6.1] [1.4] [6.1-M1] [1.4-M4]', async (query, field) => {
     expectInvalid(await app.get(`/flows/${await newFlow()}/segments?${query}`), field)
   })
 })
 
 describe('paging through segments', () => {
-  test('X-Paging-Timerange is the extent of the page, forward also when reversed [1.5] [6.1]', async () => {
+  test('X-Paging-Timerange is the extent of the page, forward also when reversed [1.5] [6.1] [1.5-M7] [6.1-M1]', async () => {
     const id = await newFlow()
     await register(app, id, '[0:0_1:0)', '[2:0_3:0)', '[5:0_6:0]')
     const header = async (query: string) => (await app.get(`/flows/${id}/segments${query}`)).headers.get('x-paging-timerange')
@@ -160,7 +168,7 @@ describe('paging through segments', () => {
   })
 
   test.each([[''], ['&reverse_order=true'], ['&timerange=[10:500000000_80:0)'], ['&timerange=[10:500000000_80:0)&reverse_order=true']])(
-    'pages of 7 give every segment once, in order%s [1.5] [6.1]',
+    'pages of 7 give every segment once, in order%s [1.5] [6.1] [1.5-M1] [1.5-S1]',
     async (query) => {
       const id = await newFlow()
       await register(app, id, ...seconds(100))
@@ -169,7 +177,7 @@ describe('paging through segments', () => {
     },
   )
 
-  test('a walk skips nothing that stays when segments come and go in between [1.5]', async () => {
+  test('a walk skips nothing that stays when segments come and go in between [1.5] [1.5-S1]', async () => {
     const id = await newFlow()
     await register(app, id, ...seconds(20))
     let step = 0
@@ -241,11 +249,11 @@ describe('get_urls', () => {
     ['storage_backend_tag_exists.tier=false', [['cdn'], ['secondary'], ['example']]],
     ['storage_backend_tag.site=london,salford&presigned=true', [['primary'], ['secondary'], []]],
     [`accept_storage_ids=${primaryStorage}&accept_get_urls=cdn`, [[], [], []]],
-  ])('%s: filters combine with AND, and a segment without URLs is still listed [6.1]', async (query, expected) => {
+  ])('%s: filters combine with AND, and a segment without URLs is still listed [6.1] [6.1-M4]', async (query, expected) => {
     expect(await labels(await mixed(), query)).toEqual(expected)
   })
 
-  test('have url, presigned and label only; verbose_storage adds the backend [6.1]', async () => {
+  test('have url, presigned and label only; verbose_storage adds the backend [6.1] [6.1-M5] [6.1-M7] [13-25]', async () => {
     const id = await mixed()
     const brief = await segmentsOf(app, id)
     for (const segment of brief)
@@ -268,7 +276,7 @@ describe('get_urls', () => {
     ])
   })
 
-  test('object_timerange is there for every segment when asked for, also when equal; otherwise not [6.1]', async () => {
+  test('object_timerange is there for every segment when asked for, also when equal; otherwise not [6.1] [6.1-M6] [13-11]', async () => {
     const id = await newFlow()
     await postSegment(app, id, [
       external('[0:0_1:0)'),
@@ -286,7 +294,7 @@ describe('get_urls', () => {
     expect(await segmentsOf(app, id)).toMatchObject([{ ts_offset: '-0:800000000' }])
   })
 
-  test('a page does not grow over the limit when URLs are filtered, and counts segments [6.1] [1.5]', async () => {
+  test('a page does not grow over the limit when URLs are filtered, and counts segments [6.1] [1.5] [1.5-M5]', async () => {
     const id = await mixed()
     const answer = await app.get(`/flows/${id}/segments?limit=2&accept_get_urls=example`)
     expect(list(answer)).toHaveLength(2)

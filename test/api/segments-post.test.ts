@@ -28,7 +28,7 @@ const newFlow = async (over: Record<string, unknown> = {}): Promise<string> => (
 const failures = (answer: Awaited<ReturnType<typeof postSegment>>): Record<string, unknown>[] => Object(answer.body).failed_segments
 
 describe('POST /flows/{id}/segments with one segment', () => {
-  test('registers an allocated object: 201, and it is listed at once [6.2] [14.8]', async () => {
+  test('registers an allocated object: 201, and it is listed at once [6.2] [14.8] [6.2-M2]', async () => {
     const id = await newFlow()
     const { object_id } = await allocateOne(app, id)
     expectStatus(await postSegment(app, id, { object_id, timerange: '[0:0_10:0)' }), 201)
@@ -36,7 +36,7 @@ describe('POST /flows/{id}/segments with one segment', () => {
     expect(await app.events(id)).toEqual(['flows/created', 'flows/segments_added'])
   })
 
-  test('keeps and returns every member [6.2]', async () => {
+  test('keeps and returns every member [6.2] [6.2-M1] [6.2-S1] [13-8]', async () => {
     const id = await newFlow()
     const segment = external('[10:0_20:0)', {
       ts_offset: '-5:500000000',
@@ -51,7 +51,7 @@ describe('POST /flows/{id}/segments with one segment', () => {
     expect(await segmentsOf(app, id, '?include_object_timerange=true')).toMatchObject([{ ...rest, get_urls: get_urls as unknown[] }])
   })
 
-  test('the object’s range is object_timerange, else timerange − ts_offset [6.2] [8.1]', async () => {
+  test('the object’s range is object_timerange, else timerange − ts_offset [6.2] [8.1] [6.2-M9]', async () => {
     const id = await newFlow()
     const plain = external('[10:0_20:0)', { ts_offset: '10:0' })
     const stated = external('[20:0_30:0)', { ts_offset: '0:0', object_timerange: '[20:0_40:0)' })
@@ -99,30 +99,33 @@ describe('POST /flows/{id}/segments with one segment', () => {
     ['an object range that does not hold the segment', external('[0:0_10:0)', { object_timerange: '[0:0_5:0)' }), 'timerange'],
     ['an object range elsewhere', external('[0:0_1:0)', { ts_offset: '5:0', object_timerange: '[0:0_1:0)' }), 'timerange'],
     ['an init object in a flow without init segments', external('[0:0_1:0)', { init_object_id: uuid() }), 'init'],
-  ])('refuses %s with 400, naming the member, and registers nothing [6.2] [2.1] [2.2]', async (_, segment, field) => {
-    const id = await newFlow()
-    expectInvalid(await postSegment(app, id, segment), field)
-    expect(await segmentsOf(app, id)).toEqual([])
-    expect(await app.events(id)).not.toContain('flows/segments_added')
-  })
+  ])(
+    'refuses %s with 400, naming the member, and registers nothing [6.2] [2.1] [2.2] [6.2-M1] [6.2-M4] [6.2-M7] [6.2-M10] [6.2-S5] [2.1-M2] [2.1-M3] [2.2-M7]',
+    async (_, segment, field) => {
+      const id = await newFlow()
+      expectInvalid(await postSegment(app, id, segment), field)
+      expect(await segmentsOf(app, id)).toEqual([])
+      expect(await app.events(id)).not.toContain('flows/segments_added')
+    },
+  )
 
-  test('needs a container on the flow [6.2] [5.1]', async () => {
+  test('needs a container on the flow [6.2] [5.1] [6.2-M5]', async () => {
     expectInvalid(await postSegment(app, await newFlow({ container: undefined }), external('[0:0_1:0)')), 'container')
   })
 
-  test.each([[uuid()], ['nonsense']])('of the unknown flow %s is 404, before the body is looked at [6.2] [1.4]', async (id) => {
+  test.each([[uuid()], ['nonsense']])('of the unknown flow %s is 404, before the body is looked at [6.2] [1.4] [6.2-M5]', async (id) => {
     expectStatus(await postSegment(app, id, external('[0:0_1:0)')), 404)
     expectStatus(await postSegment(app, id, { wrong: true }), 404)
   })
 
-  test.each([['{'], ['"x"'], ['5'], ['null'], ['[5]'], ['[null]'], ['']])('refuses the body %p [6.2]', async (raw) => {
+  test.each([['{'], ['"x"'], ['5'], ['null'], ['[5]'], ['[null]'], ['']])('refuses the body %p [6.2] [6.2-M5]', async (raw) => {
     const id = await newFlow()
     const answer = await app.request('POST', `/flows/${id}/segments`, { raw })
     expect(await segmentsOf(app, id)).toEqual([])
     expect(answer.status).toBeOneOf(raw.startsWith('[') ? [200, 400] : [400])
   })
 
-  test('accepts members it does not know [1.4]', async () => {
+  test('accepts members it does not know [1.4] [1.4-M2]', async () => {
     expectStatus(await postSegment(app, await newFlow(), external('[0:0_1:0)', { colour: 'red' })), 201)
   })
 })
@@ -143,7 +146,7 @@ describe('the timeline', () => {
     ['[2:0]', '[2:1]', true],
     ['[-2:0_-1:0)', '[-1:0_0:0)', true],
     ['[-2:0_-1:0]', '[-1:0_0:0)', false],
-  ])('has %s; then %s fits: %p [6.2] [2.2]', async (first, second, fits) => {
+  ])('has %s; then %s fits: %p [6.2] [2.2] [2.2-M7] [2.2-M9] [6.2-M6]', async (first, second, fits) => {
     const id = await newFlow()
     await register(app, id, first)
     const answer = await postSegment(app, id, external(second))
@@ -162,7 +165,7 @@ describe('the timeline', () => {
     expect(await timerangesOf(app, id)).toEqual(['[0:0_10:0)', '[10:0_20:0)', '[20:0_30:0)'])
   })
 
-  test('is exact to the nanosecond at both ends of 64 bits [2.1] [6.2]', async () => {
+  test('is exact to the nanosecond at both ends of 64 bits [2.1] [6.2] [2.1-S2]', async () => {
     const id = await newFlow()
     const [low, high] = ['[-9223372036:854775808_-9223372036:854775807)', '[9223372036:854775806_9223372036:854775807)']
     await register(app, id, low, high)
@@ -172,7 +175,7 @@ describe('the timeline', () => {
 })
 
 describe('re-posting', () => {
-  test('the identical segment is answered 201 again, with no second event and no second segment [6.2] [14.5]', async () => {
+  test('the identical segment is answered 201 again, with no second event and no second segment [6.2] [14.5] [6.2-M8]', async () => {
     const id = await newFlow()
     const segment = external('[0:0_10:0)', { ts_offset: '1:0', key_frame_count: 2 })
     expectStatus(await postSegment(app, id, segment), 201)
@@ -183,7 +186,7 @@ describe('re-posting', () => {
     expect(await app.events(id)).toEqual(told)
   })
 
-  test('the same place with other properties or another offset is 400 [6.2]', async () => {
+  test('the same place with other properties or another offset is 400 [6.2] [6.2-M8]', async () => {
     const id = await newFlow()
     const { object_id } = await allocateOne(app, id)
     const segment = { object_id, timerange: '[0:0_10:0)', key_frame_count: 2 }
@@ -195,7 +198,7 @@ describe('re-posting', () => {
 })
 
 describe('objects in segments', () => {
-  test('an allocation is first registered on the flow it was made for; then any flow may use it [6.2]', async () => {
+  test('an allocation is first registered on the flow it was made for; then any flow may use it [6.2] [6.2-S2] [6.2-S3]', async () => {
     const [own, other] = [await newFlow(), await newFlow()]
     const { object_id } = await allocateOne(app, own)
     expectInvalid(await postSegment(app, other, { object_id, timerange: '[0:0_1:0)' }), 'object_id')
@@ -203,7 +206,7 @@ describe('objects in segments', () => {
     expectStatus(await postSegment(app, other, { object_id, timerange: '[0:0_1:0)' }), 201)
   })
 
-  test('re-use must stay inside the object’s range, with the offset taken away [6.2] [2.2]', async () => {
+  test('re-use must stay inside the object’s range, with the offset taken away [6.2] [2.2] [6.2-M10]', async () => {
     const id = await newFlow()
     const first = external('[0:0_10:0)')
     await postSegment(app, id, first)
@@ -214,7 +217,7 @@ describe('objects in segments', () => {
     expect(await segmentsOf(app, id, `?object_id=${object_id}`)).toHaveLength(2)
   })
 
-  test('re-use may not change properties of the object, equal ones are fine [6.2]', async () => {
+  test('re-use may not change properties of the object, equal ones are fine [6.2] [6.2-S4]', async () => {
     const id = await newFlow()
     const first = external('[0:0_10:0)', { key_frame_count: 4, object_timerange: '[0:0_20:0)' })
     await postSegment(app, id, first)
@@ -247,7 +250,7 @@ describe('objects in segments', () => {
   })
 
   test.each([['a/b/c'], ['100% sure?'], ['ünï ☂ \u{1F3AC}'], ['..'], ['dot.ted'], ['%2F']])(
-    'the id %p works in paths and filters [1.2] [6.1] [8.1]',
+    'the id %p works in paths and filters [1.2] [6.1] [8.1] [1.2-M2]',
     async (name) => {
       const id = await newFlow()
       const object_id = name === '..' ? '..' : `${name}-${uuid()}`
@@ -259,7 +262,7 @@ describe('objects in segments', () => {
 })
 
 describe('POST /flows/{id}/segments with a list', () => {
-  test('registers all: 201, one event is enough [6.2] [14.13]', async () => {
+  test('registers all: 201, one event is enough [6.2] [14.13] [6.2-M2]', async () => {
     const id = await newFlow()
     const objects = await allocate(app, id, { limit: 5 })
     const list = objects.map(({ object_id }, index) => ({ object_id, timerange: `[${index}:0_${index + 1}:0)` }))
@@ -268,7 +271,7 @@ describe('POST /flows/{id}/segments with a list', () => {
     expect((await app.events(id)).filter((type) => type === 'flows/segments_added')).toHaveLength(1)
   })
 
-  test('with some failures: 200 naming those in order with reasons, the good ones are there [6.2] [14.6]', async () => {
+  test('with some failures: 200 naming those in order with reasons, the good ones are there [6.2] [14.6] [6.2-M3]', async () => {
     const id = await newFlow()
     await register(app, id, '[100:0_110:0)')
     const list = [

@@ -15,7 +15,7 @@ const service = async () => object(expectStatus(await app.get('/service'), 200))
 const duration = (timestamp: unknown): bigint => TimeRange.parse(`[${timestamp}]`).startNs ?? -1n
 
 describe('GET /', () => {
-  test('lists the names of the paths as a bare JSON array [3.1] [1.1]', async () => {
+  test('lists the names of the paths as a bare JSON array [3.1] [1.1] [1.1-M2] [3.1-M1]', async () => {
     const answer = expectStatus(await app.get('/'), 200)
     expect(answer.body).toEqual(expect.arrayContaining(['service', 'flows', 'sources', 'objects', 'flow-delete-requests']))
   })
@@ -29,14 +29,14 @@ describe('GET /', () => {
 })
 
 describe('GET /service', () => {
-  test('says which API it speaks [3.2]', async () => {
+  test('says which API it speaks [3.2] [3.2-M1]', async () => {
     const body = await service()
     expect(body.type).toStartWith('urn:x-tams:service')
     expect(body.api_version).toBe('8.2')
     expect(body).not.toHaveProperty('media_store')
   })
 
-  test('its object timeout is at least 300 s and its URL timeout between 30 s and that [3.2]', async () => {
+  test('its object timeout is at least 300 s and its URL timeout between 30 s and that [3.2] [3.2-M2] [3.2-M3] [13-14]', async () => {
     const body = await service()
     const objects = duration(body.min_object_timeout)
     const urls = duration(body.min_presigned_url_timeout)
@@ -49,7 +49,7 @@ describe('GET /service', () => {
     expect((await service()).min_object_timeout).toBe('3600:0')
   })
 
-  test('it lists webhooks exactly when the webhook resources are there [3.2] [10.3]', async () => {
+  test('it lists webhooks exactly when the webhook resources are there [3.2] [10.3] [3.2-M4]', async () => {
     const { event_stream_mechanisms: mechanisms } = await service()
     const listed = Array.isArray(mechanisms) && mechanisms.some((mechanism) => mechanism.name === 'webhooks')
     expect((await app.get('/service/webhooks')).status).toBe(listed ? 200 : 404)
@@ -62,7 +62,7 @@ describe('GET /service', () => {
 })
 
 describe('POST /service', () => {
-  test('sets name and description, and is read back [3.2]', async () => {
+  test('sets name and description, and is read back [3.2] [3.2-M5]', async () => {
     expectStatus(await app.post('/service', { name: 'OB store', description: 'truck 7' }), 200)
     expect(await service()).toMatchObject({ name: 'OB store', description: 'truck 7' })
   })
@@ -81,7 +81,7 @@ describe('POST /service', () => {
     expect(body.description ?? '').toBe('')
   })
 
-  test('ignores members that are not its own [3.2] [1.4]', async () => {
+  test('ignores members that are not its own [3.2] [1.4] [1.4-M2]', async () => {
     expectStatus(await app.post('/service', { api_version: '1.0', type: 'urn:x-other', min_object_timeout: '1:0' }), 200)
     expect(await service()).toMatchObject({ api_version: '8.2', min_object_timeout: '3600:0' })
   })
@@ -96,11 +96,11 @@ describe('POST /service', () => {
     ['a number', { name: 5 }, 'name'],
     ['null', { description: null }, 'description'],
     ['a list', { name: ['a'] }, 'name'],
-  ])('refuses %s as a text, naming the member [3.2] [1.4]', async (_, body, field) => {
+  ])('refuses %s as a text, naming the member [3.2] [1.4] [3.2-M5]', async (_, body, field) => {
     expectInvalid(await app.post('/service', body), field)
   })
 
-  test.each([['[]'], ['"name"'], ['null'], ['{"name":'], ['']])('refuses the body %p [3.2] [1.4]', async (raw) => {
+  test.each([['[]'], ['"name"'], ['null'], ['{"name":'], ['']])('refuses the body %p [3.2] [1.4] [3.2-M5]', async (raw) => {
     expectStatus(await app.request('POST', '/service', { raw }), 400)
   })
 })

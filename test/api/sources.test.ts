@@ -38,14 +38,14 @@ const batch = async (count: number, flow = videoFlow): Promise<{ sources: string
 const found = async (query: string) => ids(list(expectStatus(await app.get(`/sources?${query}`), 200)))
 
 describe('a source', () => {
-  test('comes into being with the first flow that names it, with that flow’s format [4] [11.1]', async () => {
+  test('comes into being with the first flow that names it, with that flow’s format [4] [11.1] [4-M1] [11.1-M1]', async () => {
     const flow = audioFlow()
     expectStatus(await app.get(`/sources/${flow.source_id}`), 404)
     await createFlow(app, flow)
     expect(await readSource(app, flow.source_id)).toMatchObject({ id: flow.source_id, format: format.audio })
   })
 
-  test('disappears with its last flow, not before [4] [11.1] [5.5]', async () => {
+  test('disappears with its last flow, not before [4] [11.1] [5.5] [11.1-M2]', async () => {
     const first = await createFlow(app)
     const second = await createFlow(app, videoFlow({ source_id: first.source_id }))
     expectStatus(await app.delete(`/flows/${first.id}`), 204)
@@ -61,7 +61,7 @@ describe('a source', () => {
     expect(body).not.toHaveProperty('collected_by')
   })
 
-  test('refuses a flow with another format [11.1] [5.4]', async () => {
+  test('refuses a flow with another format [11.1] [5.4] [5.4-S1] [11.1-S1] [13-9]', async () => {
     const source_id = await newSource()
     const flow = audioFlow({ source_id })
     expectStatus(await app.put(`/flows/${flow.id}`, flow), 400)
@@ -81,7 +81,7 @@ describe('a source', () => {
     ['POST', '/sources/{id}'],
     ['DELETE', '/sources/{id}'],
     ['PUT', '/sources/{id}/tags'],
-  ])('cannot be made, replaced or deleted directly: %s %s is 405 [4]', async (method, path) => {
+  ])('cannot be made, replaced or deleted directly: %s %s is 405 [4] [4-M2]', async (method, path) => {
     const id = await newSource()
     const target = path.replace('{id}', id)
     expectStatus(await app.request(method, target, { body: { id, format: format.video } }), 405)
@@ -90,7 +90,7 @@ describe('a source', () => {
 })
 
 describe('GET /sources', () => {
-  test('has all five paging headers [4.1] [A]', async () => {
+  test('has all five paging headers [4.1] [A] [4.1-M1]', async () => {
     const { run } = await batch(3)
     const answer = await app.get(`/sources?tag.run=${run}&limit=2`)
     expect(Object.fromEntries(answer.headers)).toMatchObject({
@@ -139,7 +139,7 @@ describe('GET /sources', () => {
     expect(await found(`tag.run=${run}&label=Camera%201&format=${format.audio}`)).toEqual([])
   })
 
-  test('filters by text and list tags, by existence and by dotted names [1.7] [4.1]', async () => {
+  test('filters by text and list tags, by existence and by dotted names [1.7] [4.1] [1.7-M1] [1.7-M2] [1.7-M3] [1.7-M4] [1.7-M5]', async () => {
     const { sources, run } = await batch(3)
     const [text = '', several = '', bare = ''] = sources
     await app.put(`/sources/${text}/tags/genre`, 'news')
@@ -156,14 +156,14 @@ describe('GET /sources', () => {
     expect(await found(`tag.run=${run}&tag_exists.genre.sub=TRUE`)).toEqual([bare])
   })
 
-  test('a tag with an empty list exists, and matches no value [1.7]', async () => {
+  test('a tag with an empty list exists, and matches no value [1.7] [1.7-M3]', async () => {
     const { sources, run } = await batch(1)
     expectStatus(await app.put(`/sources/${sources[0]}/tags/none`, []), 204)
     expect(await found(`tag.run=${run}&tag_exists.none=true`)).toEqual(sources)
     expect(await found(`tag.run=${run}&tag.none=`)).toEqual([])
   })
 
-  test('collected_by_ids keeps what one of these sources collects; empty, what nobody collects [4.1] [11.2]', async () => {
+  test('collected_by_ids keeps what one of these sources collects; empty, what nobody collects [4.1] [11.2] [4.1-M2] [13-19]', async () => {
     const { sources, run } = await batch(1)
     const member = await createFlow(app, videoFlow({ source_id: sources[0] }))
     const collector = await createFlow(app, multiFlow({ flow_collection: [{ id: member.id, role: 'video' }] }))
@@ -185,7 +185,7 @@ describe('GET /sources', () => {
     ['reverse_order=2', 'reverse_order'],
     ['page=%00', 'page'],
     ['tag_exists.x=maybe', 'tag_exists'],
-  ])('refuses %s and says which parameter is wrong [4.1] [1.4]', async (query, field) => {
+  ])('refuses %s and says which parameter is wrong [4.1] [1.4] [4.1-M1] [4.1-M2] [1.6-M3]', async (query, field) => {
     expectInvalid(await app.get(`/sources?${query}`), field)
   })
 
@@ -196,7 +196,7 @@ describe('GET /sources', () => {
 
 describe('GET /sources/{id}', () => {
   test.each([[uuid()], ['nonsense'], [uuid().toUpperCase()], ['00000000-0000-0000-0000-000000000000']])(
-    '%s is 404 [4.2] [1.2]',
+    '%s is 404 [4.2] [1.2] [4.2-M1]',
     async (id) => {
       expectStatus(await app.get(`/sources/${id}`), 404)
     },
@@ -204,7 +204,7 @@ describe('GET /sources/{id}', () => {
 })
 
 describe('tags of a source', () => {
-  test('are {} at first, keep texts as texts and lists as lists [4.3]', async () => {
+  test('are {} at first, keep texts as texts and lists as lists [4.3] [4.3-M1] [4.3-M2] [4.3-M3] [13-28]', async () => {
     const id = await newSource()
     expect((await app.get(`/sources/${id}/tags`)).body).toEqual({})
     expectStatus(await app.put(`/sources/${id}/tags/one`, 'text'), 204)
@@ -215,7 +215,7 @@ describe('tags of a source', () => {
     expect((await readSource(app, id)).tags).toEqual({ one: 'text', two: ['single'], three: [] })
   })
 
-  test('PUT replaces a tag and DELETE removes it; then it is 404 [4.3]', async () => {
+  test('PUT replaces a tag and DELETE removes it; then it is 404 [4.3] [4.3-M2] [4.3-M3] [4.3-M4]', async () => {
     const id = await newSource()
     await app.put(`/sources/${id}/tags/colour`, 'red')
     expectStatus(await app.put(`/sources/${id}/tags/colour`, 'blue'), 204)
@@ -225,13 +225,16 @@ describe('tags of a source', () => {
     expectStatus(await app.delete(`/sources/${id}/tags/colour`), 404)
   })
 
-  test.each([[5], [true], [null], [{ a: 'b' }], [['a', 5]], [[['nested']]]])('the value %p is refused [4.3] [1.4]', async (value) => {
-    const id = await newSource()
-    expectStatus(await app.put(`/sources/${id}/tags/x`, value), 400)
-    expectStatus(await app.get(`/sources/${id}/tags/x`), 404)
-  })
+  test.each([[5], [true], [null], [{ a: 'b' }], [['a', 5]], [[['nested']]]])(
+    'the value %p is refused [4.3] [1.4] [4.3-M3]',
+    async (value) => {
+      const id = await newSource()
+      expectStatus(await app.put(`/sources/${id}/tags/x`, value), 400)
+      expectStatus(await app.get(`/sources/${id}/tags/x`), 404)
+    },
+  )
 
-  test('of an unknown source are 404, whatever the body [4.3] [1.4]', async () => {
+  test('of an unknown source are 404, whatever the body [4.3] [1.4] [4.3-M1] [4.3-M2] [4.3-M3] [4.3-M4]', async () => {
     const id = uuid()
     expectStatus(await app.get(`/sources/${id}/tags`), 404)
     expectStatus(await app.get(`/sources/${id}/tags/x`), 404)
@@ -241,7 +244,7 @@ describe('tags of a source', () => {
   })
 
   test.each([['a/b'], ['100%'], ['a b'], ['Straße ☂ \u{1F3AC}'], ['?#&='], ['a.b'], ['%2F'], ['__proto__'], ['tags']])(
-    'the name %p makes the round trip [1.2] [4.3]',
+    'the name %p makes the round trip [1.2] [4.3] [1.2-M3]',
     async (name) => {
       const id = await newSource()
       const path = `/sources/${id}/tags/${encodeURIComponent(name)}`
@@ -254,7 +257,7 @@ describe('tags of a source', () => {
     },
   )
 
-  test('a tag filter finds a name with special characters, percent-encoded [1.7] [1.2]', async () => {
+  test('a tag filter finds a name with special characters, percent-encoded [1.7] [1.2] [1.7-M5] [1.2-M3]', async () => {
     const { sources, run } = await batch(1)
     await app.put(`/sources/${sources[0]}/tags/${encodeURIComponent('a/b &=☂')}`, 'x,y')
     expect(await found(`tag.run=${run}&tag.${encodeURIComponent('a/b &=☂')}=x%2Cy`)).toEqual(sources)
@@ -263,7 +266,7 @@ describe('tags of a source', () => {
 })
 
 describe.each([['label'], ['description']])('%s of a source', (property) => {
-  test('is null with 200 while unset, then what was put, then null again [4.4] [14.3]', async () => {
+  test('is null with 200 while unset, then what was put, then null again [4.4] [14.3] [4.4-M1] [4.4-M2] [4.4-M3] [1.1-M4] [13-15]', async () => {
     const id = await newSource()
     expect((await app.get(`/sources/${id}/${property}`)).body).toBeNull()
     expectStatus(await app.put(`/sources/${id}/${property}`, 'Café ☕'), 204)
@@ -281,11 +284,11 @@ describe.each([['label'], ['description']])('%s of a source', (property) => {
     expect((await app.get(`/sources/${id}/${property}`)).body).toBe('')
   })
 
-  test.each([[5], [null], [['a']], [{}]])('%p is refused [4.4]', async (value) => {
+  test.each([[5], [null], [['a']], [{}]])('%p is refused [4.4] [4.4-M2]', async (value) => {
     expectStatus(await app.put(`/sources/${await newSource()}/${property}`, value), 400)
   })
 
-  test('of an unknown source is 404 [4.4]', async () => {
+  test('of an unknown source is 404 [4.4] [4.4-M1] [4.4-M2] [4.4-M3]', async () => {
     const id = uuid()
     expectStatus(await app.get(`/sources/${id}/${property}`), 404)
     expectStatus(await app.put(`/sources/${id}/${property}`, 'x'), 404)
@@ -299,20 +302,23 @@ describe('a change of a source', () => {
     ['DELETE', 'label', undefined],
     ['PUT', 'description', 'x'],
     ['PUT', 'tags/t', 'x'],
-  ])('%s %s moves `updated`, tells of it once and leaves its flows alone [4.3] [4.4] [10.2]', async (method, property, body) => {
-    const flow = await createFlow(app)
-    await app.put(`/sources/${flow.source_id}/label`, 'before')
-    const [source, flowBefore] = [await readSource(app, flow.source_id), await readFlow(app, flow.id)]
-    const told = (await app.events(flow.source_id)).filter((type) => type === 'sources/updated').length
-    app.clock.advance(5)
-    expectStatus(await app.request(method, `/sources/${flow.source_id}/${property}`, body === undefined ? {} : { body }), 204)
-    const after = await readSource(app, flow.source_id)
-    expect(after.updated).not.toEqual(source.updated)
-    expect(after.created).toEqual(source.created)
-    expect(typeof after.updated_by).toBe('string')
-    expect(await readFlow(app, flow.id)).toEqual(flowBefore)
-    expect((await app.events(flow.source_id)).filter((type) => type === 'sources/updated')).toHaveLength(told + 1)
-  })
+  ])(
+    '%s %s moves `updated`, tells of it once and leaves its flows alone [4.3] [4.4] [10.2] [4.4-M4] [4.4-S1]',
+    async (method, property, body) => {
+      const flow = await createFlow(app)
+      await app.put(`/sources/${flow.source_id}/label`, 'before')
+      const [source, flowBefore] = [await readSource(app, flow.source_id), await readFlow(app, flow.id)]
+      const told = (await app.events(flow.source_id)).filter((type) => type === 'sources/updated').length
+      app.clock.advance(5)
+      expectStatus(await app.request(method, `/sources/${flow.source_id}/${property}`, body === undefined ? {} : { body }), 204)
+      const after = await readSource(app, flow.source_id)
+      expect(after.updated).not.toEqual(source.updated)
+      expect(after.created).toEqual(source.created)
+      expect(typeof after.updated_by).toBe('string')
+      expect(await readFlow(app, flow.id)).toEqual(flowBefore)
+      expect((await app.events(flow.source_id)).filter((type) => type === 'sources/updated')).toHaveLength(told + 1)
+    },
+  )
 
   test('a refused change is not told [10.1]', async () => {
     const id = await newSource()

@@ -12,7 +12,7 @@ const newFlow = async (over: Record<string, unknown> = {}): Promise<string> => (
 const upload = (url: string, body: string, headers: Record<string, string> = {}) => app.fetch(url, { method: 'PUT', body, headers })
 
 describe('POST /flows/{id}/storage', () => {
-  test('gives as many objects as asked for, each with a PUT URL and content type [7]', async () => {
+  test('gives as many objects as asked for, each with a PUT URL and content type [7] [7-M6] [7-M7] [7-M8] [7-M10] [13-23]', async () => {
     const id = await newFlow()
     const objects = await allocate(app, id, { limit: 3 })
     expect(new Set(objects.map((object) => object.object_id)).size).toBe(3)
@@ -23,7 +23,7 @@ describe('POST /flows/{id}/storage', () => {
     }
   })
 
-  test('without limit or ids, and without a body, gives the server’s default number [7]', async () => {
+  test('without limit or ids, and without a body, gives the server’s default number [7] [7-M3]', async () => {
     const id = await newFlow()
     expect(await allocate(app, id, {})).toHaveLength(10)
     const answer = expectStatus(await app.post(`/flows/${id}/storage`), 201)
@@ -35,7 +35,7 @@ describe('POST /flows/{id}/storage', () => {
     expect((await allocate(app, await newFlow(), { object_ids })).map((object) => object.object_id)).toEqual(object_ids)
   })
 
-  test('an id that is in use refuses the whole request, whether allocated or registered [7]', async () => {
+  test('an id that is in use refuses the whole request, whether allocated or registered [7] [7-M2]', async () => {
     const id = await newFlow()
     const [taken, free] = [uuid(), uuid()]
     await allocate(app, id, { object_ids: [taken] })
@@ -57,7 +57,7 @@ describe('POST /flows/{id}/storage', () => {
     ['a storage id that is no UUID', { limit: 1, storage_id: 'primary' }, 'storage_id'],
     ['a content type that is none', { limit: 1, content_type: 'mp4' }, 'content_type'],
     ['a presigned that is no boolean', { limit: 1, presigned: 'yes' }, 'presigned'],
-  ])('refuses %s, naming the member [7] [1.4]', async (_, body, field) => {
+  ])('refuses %s, naming the member [7] [1.4] [7-M1] [7-M4]', async (_, body, field) => {
     expectInvalid(await app.post(`/flows/${await newFlow()}/storage`, body), field)
   })
 
@@ -65,15 +65,15 @@ describe('POST /flows/{id}/storage', () => {
     expectStatus(await app.request('POST', `/flows/${await newFlow()}/storage`, { raw }), 400)
   })
 
-  test('needs a container on the flow [7] [5.1]', async () => {
+  test('needs a container on the flow [7] [5.1] [7-M5]', async () => {
     expectInvalid(await app.post(`/flows/${await newFlow({ container: undefined })}/storage`, { limit: 1 }), 'container')
   })
 
-  test.each([[uuid()], ['nonsense']])('of the unknown flow %s is 404, before the body is looked at [7] [1.4]', async (id) => {
+  test.each([[uuid()], ['nonsense']])('of the unknown flow %s is 404, before the body is looked at [7] [1.4] [7-M5]', async (id) => {
     expectStatus(await app.post(`/flows/${id}/storage`, { limit: -1 }), 404)
   })
 
-  test('a named backend is used, the default one otherwise [7] [6.1]', async () => {
+  test('a named backend is used, the default one otherwise [7] [6.1] [7-M4]', async () => {
     const id = await newFlow()
     for (const [body, expected] of [
       [{ limit: 1 }, primaryStorage],
@@ -103,12 +103,12 @@ describe('POST /flows/{id}/storage', () => {
     }
   })
 
-  test('answers with the content type that was asked for [7]', async () => {
+  test('answers with the content type that was asked for [7] [7-M8]', async () => {
     const { put_url } = await allocateOne(app, await newFlow(), { limit: 1, content_type: 'video/mp4' })
     expect(put_url['content-type']).toBe('video/mp4')
   })
 
-  test('presigned=true gives signed URLs; false is refused where only those can be served [7]', async () => {
+  test('presigned=true gives signed URLs; false is refused where only those can be served [7] [7-M9] [7-M10]', async () => {
     const id = await newFlow()
     expect(await allocateOne(app, id, { limit: 1, presigned: true })).toMatchObject({ presigned: true })
     const answer = await app.post(`/flows/${id}/storage`, { limit: 1, presigned: false })
@@ -116,12 +116,29 @@ describe('POST /flows/{id}/storage', () => {
     else expectInvalid(answer, 'presigned')
   })
 
-  test('an allocated object is 404 until a segment registers it [7] [8.1] [11.7]', async () => {
+  test('an allocated object is 404 until a segment registers it [7] [8.1] [11.7] [7-M12] [8.1-M1] [13-17]', async () => {
     const id = await newFlow()
     const { object_id } = await allocateOne(app, id)
     expectStatus(await app.get(`/objects/${object_id}`), 404)
     expectStatus(await app.post(`/flows/${id}/segments`, { object_id, timerange: '[0:0_1:0)' }), 201)
     expectStatus(await app.get(`/objects/${object_id}`), 200)
+  })
+
+  test('and its URLs are still good somewhat after the times the service tells [3.2-S1]', async () => {
+    const id = await newFlow()
+    const { object_id, put_url } = await allocateOne(app, id)
+    app.clock.advance(3600 + 30)
+    expect((await upload(put_url.url, 'bytes', { 'content-type': 'video/mp2t', ...put_url.headers })).status).toBe(200)
+    expectStatus(await app.post(`/flows/${id}/segments`, { object_id, timerange: '[0:0_1:0)' }), 201)
+    const [segment] = Object(await app.get(`/flows/${id}/segments`)).body
+    app.clock.advance(3600 + 30)
+    expect((await app.fetch(segment.get_urls[0].url)).status).toBe(200)
+  })
+
+  test('accepts members it does not know, and has no others in its answer [1.4-M2] [7-M6] [13-4]', async () => {
+    const answer = expectStatus(await app.post(`/flows/${await newFlow()}/storage`, { limit: 1, colour: 'red' }), 201)
+    expect(Object.keys(Object(answer.body))).toEqual(['media_objects'])
+    expect(Object.keys(Object(answer.body).media_objects[0]).sort()).toEqual(['object_id', 'presigned', 'put_url'])
   })
 
   test('changes nothing in the flow and tells of nothing [7] [10.2]', async () => {
@@ -132,7 +149,7 @@ describe('POST /flows/{id}/storage', () => {
     expect([await readFlow(app, id), await app.events(id)]).toEqual([before, told])
   })
 
-  test('registering after the object timeout and its grace is refused [7] [11.7]', async () => {
+  test('registering after the object timeout and its grace is refused [7] [11.7] [7-S3]', async () => {
     const id = await newFlow()
     const [inTime, late] = await allocate(app, id, { limit: 2 })
     app.clock.advance(3000)
@@ -143,7 +160,7 @@ describe('POST /flows/{id}/storage', () => {
 })
 
 describe('the URLs of an allocation', () => {
-  test('take one whole object, which get_urls then give back with its type, with Range [7] [6.1] [14.20]', async () => {
+  test('take one whole object, which get_urls then give back with its type, with Range [7] [6.1] [14.20] [6.1-M5] [6.1-S1] [7-M11] [7-S1]', async () => {
     const id = await newFlow()
     const { object_id, put_url } = await allocateOne(app, id)
     const put = await upload(put_url.url, 'the bytes of a segment', { 'content-type': 'video/mp2t', ...put_url.headers })
@@ -183,7 +200,7 @@ describe('the URLs of an allocation', () => {
     expect((await app.fetch(url.href)).status).toBeOneOf([400, 403, 404, 405])
   })
 
-  test('expire, but not before min_presigned_url_timeout [7] [3.2]', async () => {
+  test('expire, but not before min_presigned_url_timeout [7] [3.2] [7-M11]', async () => {
     const id = await newFlow()
     const [early, late] = await allocate(app, id, { limit: 2 })
     const send = (allocated: typeof early) =>
@@ -195,7 +212,7 @@ describe('the URLs of an allocation', () => {
     expect((await send(late)).status).toBeOneOf([400, 403])
   })
 
-  test('for reading stay valid for min_presigned_url_timeout, and expire [6.1] [3.2]', async () => {
+  test('for reading stay valid for min_presigned_url_timeout, and expire [6.1] [3.2] [6.1-M8]', async () => {
     const id = await newFlow()
     const { object_id, put_url } = await allocateOne(app, id)
     await upload(put_url.url, 'bytes', { 'content-type': 'video/mp2t', ...put_url.headers })

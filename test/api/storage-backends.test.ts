@@ -1,4 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { readStorageConfig } from '../../src/storage-config.ts'
 import { list } from '../support/answers.ts'
 import { openApp, primaryStorage, secondaryStorage, type TestApp } from '../support/app.ts'
 import { expectStatus, ids, nextLink, walk } from '../support/fixtures.ts'
@@ -12,7 +16,7 @@ const backend = (id: string, label?: string, tags?: Readonly<Record<string, stri
   ...(tags && { tags }),
 })
 
-const unlabelledA = 'a0000000-0000-4000-8000-000000000001'
+const unlabelledA = '0a000000-0000-4000-8000-000000000001'
 const unlabelledB = 'b0000000-0000-4000-8000-000000000002'
 const zebra = 'c0000000-0000-4000-8000-000000000003'
 const apple = 'd0000000-0000-4000-8000-000000000004'
@@ -34,15 +38,15 @@ const found = async (query: string) => ids(list(expectStatus(await app.get(`/ser
 const sorted = [apple, zebra, unlabelledA, unlabelledB]
 
 describe('GET /service/storage-backends', () => {
-  test('sorts by label, and those without one by id behind them [3.3] [1.6]', async () => {
+  test('sorts by label, and those without one by id behind them [3.3] [1.6] [3.3-M3] [1.6-M2]', async () => {
     expect(await found('')).toEqual(sorted)
   })
 
-  test('reverse_order reverses the whole order [3.3] [1.6]', async () => {
+  test('reverse_order reverses the whole order [3.3] [1.6] [3.3-M3] [1.6-M1] [1.6-M2]', async () => {
     expect(await found('?reverse_order=true')).toEqual([...sorted].reverse())
   })
 
-  test('shows what was configured, with at most one default [3.3]', async () => {
+  test('shows what was configured, with at most one default [3.3] [3.3-M1]', async () => {
     const items = list(await app.get('/service/storage-backends'))
     expect(items.filter((item) => item.default_storage === true)).toHaveLength(1)
     expect(items[0]).toMatchObject({
@@ -56,6 +60,27 @@ describe('GET /service/storage-backends', () => {
     })
   })
 
+  test('two defaults are refused when the service starts [3.3-M2]', async () => {
+    const backends = ['a', 'b'].map((name, index) => ({
+      id: [unlabelledA, unlabelledB][index],
+      type: 'disk',
+      root: name,
+      provider: 'example',
+      store_product: 'disk',
+      default_storage: true,
+    }))
+    const folder = await mkdtemp(path.join(tmpdir(), 'tams-backends-'))
+    try {
+      const file = path.join(folder, 'storage.json')
+      await Bun.write(file, JSON.stringify({ backends }))
+      await expect(readStorageConfig(file)).rejects.toThrow('more than one has default_storage')
+      await Bun.write(file, JSON.stringify({ backends: backends.map((each, index) => ({ ...each, default_storage: index === 0 })) }))
+      expect((await readStorageConfig(file)).map(({ info }) => info.default_storage)).toEqual([true, false])
+    } finally {
+      await rm(folder, { recursive: true, force: true })
+    }
+  })
+
   test('the standard two have their ids as configured [3.3]', async () => {
     const other = await openApp()
     try {
@@ -65,7 +90,7 @@ describe('GET /service/storage-backends', () => {
     }
   })
 
-  test('has all five paging headers [3.3] [A]', async () => {
+  test('has all five paging headers [3.3] [A] [3.3-M5]', async () => {
     const answer = await app.get('/service/storage-backends?limit=3')
     expect(answer.headers.get('x-paging-limit')).toBe('3')
     expect(answer.headers.get('x-paging-count')).toBe('3')
@@ -92,7 +117,7 @@ describe('GET /service/storage-backends', () => {
     ['?tag_exists.empty=true', [unlabelledB]],
     ['?tag.site=salford&tag_exists.comma=true', [apple]],
     ['?tag.site=salford&tag_exists.comma=false', []],
-  ])('filters by tags: %s [1.7] [3.3]', async (query, expected) => {
+  ])('filters by tags: %s [1.7] [3.3] [1.7-M1] [1.7-M2] [1.7-M3] [1.7-M4] [1.7-M5] [13-25]', async (query, expected) => {
     expect(await found(query)).toEqual(expected)
   })
 
@@ -103,7 +128,7 @@ describe('GET /service/storage-backends', () => {
     },
   )
 
-  test.each([['POST'], ['PUT'], ['DELETE']])('is read-only: %s is answered 405 [3.3]', async (method) => {
+  test.each([['POST'], ['PUT'], ['DELETE']])('is read-only: %s is answered 405 [3.3] [3.3-M4]', async (method) => {
     expectStatus(await app.request(method, '/service/storage-backends', { body: {} }), 405)
   })
 })

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { audioEssence, fitsTransportStream, videoEssence } from '../../src/cli/media/essence.ts'
+import { audioEssence, fits, videoEssence } from '../../src/cli/media/essence.ts'
 import { type ProbedStream, parsePacket } from '../../src/cli/media/probe.ts'
 import { rational } from '../../src/cli/media/rational.ts'
 
@@ -122,9 +122,12 @@ describe('essence parameters', () => {
   })
 })
 
-test('only codecs that MPEG-TS carries are copied', () => {
-  expect(['h264', 'hevc', 'aac', 'mp2', 'ac3'].every((codec_name) => fitsTransportStream({ ...h264, codec_name }))).toBe(true)
-  expect(['prores', 'pcm_s24le', 'vp9'].some((codec_name) => fitsTransportStream({ ...h264, codec_name }))).toBe(false)
+test('only codecs that the container carries are copied', () => {
+  const fitting = (container: 'mpegts' | 'fmp4', names: readonly string[]) =>
+    names.filter((codec_name) => fits({ ...h264, codec_name }, container))
+  const both = ['h264', 'hevc', 'aac', 'mp2', 'ac3']
+  expect(fitting('mpegts', [...both, 'prores', 'pcm_s24le', 'vp9', 'opus'])).toEqual(both)
+  expect(fitting('fmp4', [...both, 'prores', 'pcm_s24le', 'vp9', 'opus'])).toEqual([...both, 'vp9', 'opus'])
 })
 
 describe('a packet line of ffprobe', () => {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { TamsClient } from '../../src/cli/client.ts'
 import { hashFile, INGEST_NAMESPACE, namedUuid } from '../../src/cli/ids.ts'
 import { changed, describeFlows, type FlowOptions } from '../../src/cli/ingest/flows.ts'
+import { storeInitObject } from '../../src/cli/ingest/init-object.ts'
 import { type CutSegment, findStored } from '../../src/cli/ingest/segments.ts'
 import { uploadSegments } from '../../src/cli/ingest/upload.ts'
 import type { PlannedSegment } from '../../src/cli/media/plan.ts'
@@ -36,7 +37,7 @@ async function* existing(...timeranges: string[]): AsyncGenerator<Segment> {
 
 describe('going on after an interruption', () => {
   test('finds the segments that are there', async () => {
-    const stored = await findStored(FLOW, existing(range(0), range(2), '[90:0_91:0)'), plan)
+    const { stored } = await findStored(FLOW, existing(range(0), range(2), '[90:0_91:0)'), plan)
     expect(plan.map((segment) => stored.has(segment))).toEqual([true, false, true, false, false, false, false])
   })
 
@@ -87,7 +88,7 @@ describe('uploads', () => {
     expect(service.segments.get(FLOW)?.map(({ timerange }) => timerange)).toEqual([range(0), range(1), range(2)])
     service.interfere = () => undefined
     const client = new TamsClient('http://tams.test', { fetch: service.fetch, retry })
-    const stored = await findStored(FLOW, client.segments(FLOW, {}), plan)
+    const { stored } = await findStored(FLOW, client.segments(FLOW, {}), plan)
     expect((await upload(service, stored)).uploaded).toBe(4)
     expect(storedText(service)).toEqual(plan.map((_, n) => range(n)))
   })
@@ -100,12 +101,50 @@ describe('uploads', () => {
   })
 })
 
+describe('the init object of a flow', () => {
+  const flow = { id: FLOW, source_id: FLOW, format: 'urn:x-nmos:format:video' }
+  const store = async (service: StubService, bytes: string, known: readonly string[]) => {
+    const dir = await mkdtemp(join(tmpdir(), 'tams-test-'))
+    const client = new TamsClient('http://tams.test', { fetch: service.fetch })
+    try {
+      return await storeInitObject(client, flow, new TextEncoder().encode(bytes), { known: new Set(known), dir })
+    } finally {
+      expect(await Array.fromAsync(new Bun.Glob('*').scan(dir))).toEqual([])
+      await rm(dir, { recursive: true })
+    }
+  }
+  const content = (service: StubService, id: string) => new TextDecoder().decode(service.media.get(id)?.bytes)
+
+  test('is uploaded once, and found again by its bytes', async () => {
+    const service = new StubService()
+    const id = await store(service, 'ftyp moov', [])
+    expect(content(service, id)).toBe('ftyp moov')
+    expect(await store(service, 'ftyp moov', ['gone', id])).toBe(id)
+    expect(service.log.filter((line) => line.startsWith('PUT'))).toHaveLength(1)
+  })
+
+  test('is a new one where the bytes differ', async () => {
+    const service = new StubService()
+    const id = await store(service, 'ftyp moov', [])
+    const other = await store(service, 'ftyp moof', [id])
+    expect([other === id, content(service, other)]).toEqual([false, 'ftyp moof'])
+  })
+})
+
 describe('the flows of a file', () => {
   const packets = [{ pts: 0, duration: 1, key: true, discard: false }]
   const picture = { index: 0, codec_type: 'video', codec_name: 'h264', r_frame_rate: '25/1', time_base: '1/25', width: 16, height: 16 }
   const sound = { codec_type: 'audio', codec_name: 'aac', sample_rate: '48000', channels: 2, time_base: '1/48000' }
   const tracks = [makeTrack(picture, packets), makeTrack({ ...sound, index: 1 }, packets), makeTrack({ ...sound, index: 3 }, packets)]
-  const options: FlowOptions = { label: 'Film', tags: { a: 'b' }, segmentSeconds: rational(2), muxed: false, name: 'x', contentHash: 'abc' }
+  const options: FlowOptions = {
+    label: 'Film',
+    container: 'mpegts',
+    tags: { a: 'b' },
+    segmentSeconds: rational(2),
+    muxed: false,
+    name: 'x',
+    contentHash: 'abc',
+  }
 
   test('are one per essence with segments of its own, and one that collects them with roles', () => {
     const { essences, multi } = describeFlows(tracks, options)
@@ -132,6 +171,23 @@ describe('the flows of a file', () => {
       { format_track_index: 0 },
       { format_track_index: 1 },
     ])
+  })
+
+  test('in fragmented MP4 have its containers and state the init segments where the segments are', () => {
+    const { essences, multi } = describeFlows(tracks, { ...options, container: 'fmp4' })
+    expect(essences.map(({ container, essence_parameters }) => [container, essence_parameters?.init_segments])).toEqual([
+      ['video/mp4', true],
+      ['audio/mp4', true],
+      ['audio/mp4', true],
+    ])
+    expect(multi).not.toHaveProperty('essence_parameters')
+    const muxed = describeFlows(tracks, { ...options, container: 'fmp4', muxed: true })
+    expect(muxed.multi).toMatchObject({ container: 'video/mp4', essence_parameters: { init_segments: true } })
+    expect(muxed.essences.map(({ container, essence_parameters }) => [container, essence_parameters?.init_segments])).toEqual(
+      Array.from({ length: 3 }, () => [undefined, undefined]),
+    )
+    const sound = describeFlows(tracks.slice(1), { ...options, container: 'fmp4', muxed: true })
+    expect(sound.multi?.container).toBe('audio/mp4')
   })
 
   test('have ids that the specification allows, the same in each run and all different', () => {

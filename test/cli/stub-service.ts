@@ -22,6 +22,8 @@ export class StubService {
     const { pathname, searchParams } = new URL(request.url)
     const [, collection, id = '', sub] = pathname.split('/').map(decodeURIComponent)
     if (collection === 'media') return this.bytes(request, id)
+    if (collection === 'objects' && this.media.has(id))
+      return Response.json({ id, referenced_by_flows: [], get_urls: [{ url: `http://media.test/media/${id}` }] })
     if (collection !== 'flows') return failure(404, `${pathname} was not found`)
     if (sub === 'storage') return this.allocate((await request.json()) as { limit: number })
     if (sub === 'segments' && request.method === 'POST') return this.register(id, (await request.json()) as SegmentPost[])

@@ -83,8 +83,17 @@ export const brokenStream = (
 const type = { contentType: 'video/mp2t' }
 const key = `${day}/0d6f9a3e-1111-4222-8333-444455556666`
 
+export interface MediaContractOptions {
+  /** false: a server that takes every signature. Default: true. */
+  readonly checksSignatures?: boolean
+}
+
 /** The promises of `src/storage/media.ts`, for any engine. */
-export const mediaContract = (name: string, open: () => Promise<MediaHarness>): void =>
+export const mediaContract = (
+  name: string,
+  open: () => Promise<MediaHarness>,
+  { checksSignatures = true }: MediaContractOptions = {},
+): void =>
   describe(`${name} keeps the promises of a MediaStore`, () => {
     let harness: MediaHarness
     let store: MediaStore
@@ -244,14 +253,14 @@ export const mediaContract = (name: string, open: () => Promise<MediaHarness>): 
       }
     })
 
-    test('an upload with another content type than the signed one is refused', async () => {
+    test.if(checksSignatures)('an upload with another content type than the signed one is refused', async () => {
       const { url } = await store.uploadUrl(key, { baseUrl: harness.baseUrl, expiresInSeconds: 300, ...type })
       const answer = await fetch(url, { method: 'PUT', headers: { 'content-type': 'text/html' }, body: 'x' })
       expect([400, 403]).toContain(answer.status)
       expect(await store.head(key)).toBeUndefined()
     })
 
-    test('a download URL is the same a moment later, and good for no other key', async () => {
+    test.if(checksSignatures)('a download URL is the same a moment later, and good for no other key', async () => {
       await store.put(`${key}-a`, streamOf('a'), type)
       await store.put(`${key}-b`, streamOf('b'), type)
       const options = { baseUrl: harness.baseUrl, expiresInSeconds: 3600, contentType: undefined }

@@ -1,127 +1,32 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdtemp } from 'node:fs/promises'
 import { join } from 'node:path'
+import { frameHashes, hasFfmpeg, MediaBench, MINUTE, ofFormat, picture, run, TAMS, tone } from './media-service.ts'
 
-const FFMPEG = ['ffmpeg', '-hide_banner', '-loglevel', 'error', '-nostdin', '-y']
-const hasFfmpeg = Bun.which('ffmpeg') !== null && Bun.which('ffprobe') !== null
 if (!hasFfmpeg) console.warn('ffmpeg or ffprobe is not installed: the round trip of media is not tested')
 
-const TAMS = [process.execPath, 'run', `${import.meta.dir}/../../src/cli/tams.ts`]
-const MINUTE = 60_000
-
-interface Finished {
-  readonly code: number
-  readonly stdout: string
-  readonly stderr: string
-}
-
-const run = async (command: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Finished> => {
-  const child = Bun.spawn([...command], { stdout: 'pipe', stderr: 'pipe', stdin: 'ignore', env: { ...process.env, ...env } })
-  const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
-  return { code: await child.exited, stdout, stderr }
-}
-
-const succeed = async (command: readonly string[]): Promise<string> => {
-  const { code, stdout, stderr } = await run(command)
-  if (code !== 0) throw new Error(`${command.join(' ')} gave ${code}: ${stderr}`)
-  return stdout
-}
-
-/** Hashes of the decoded frames of the first stream of a kind, in order. */
-const frameHashes = async (path: string, stream: 'v' | 'a' = 'v'): Promise<string[]> =>
-  (await succeed([...FFMPEG, '-i', path, '-map', `0:${stream}:0`, '-f', 'framemd5', '-']))
-    .split('\n')
-    .filter((line) => line !== '' && !line.startsWith('#'))
-    .map((line) => line.split(',').at(-1)?.trim() ?? '')
-
-const freePort = (): number => {
-  const probe = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response() })
-  const { port } = probe
-  probe.stop(true)
-  return port ?? 0
-}
-
-/** A real service on a data directory of its own. */
-const startService = async (dataDir: string) => {
-  const port = freePort()
-  const url = `http://127.0.0.1:${port}`
-  const env = { ...process.env, TAMS_DATA_DIR: dataDir, PORT: String(port), LOG_LEVEL: 'error' }
-  const child = Bun.spawn([...TAMS, 'serve'], { stdout: 'ignore', stderr: 'inherit', stdin: 'ignore', env })
-  for (let tried = 0; ; tried++) {
-    const answer = await fetch(`${url}/service`).catch(() => undefined)
-    if (answer?.ok) break
-    if (child.exitCode !== null || tried > 200) throw new Error('the service did not start')
-    await Bun.sleep(50)
-  }
-  return {
-    url,
-    stop: async () => {
-      child.kill('SIGTERM')
-      await child.exited
-    },
-  }
-}
-
-interface Ingested {
-  readonly flows: readonly {
-    readonly id: string
-    readonly format: string
-    readonly timerange: string
-    readonly segments: number
-    readonly uploaded: number
-  }[]
-}
-
 describe.skipIf(!hasFfmpeg)('media through a real service', () => {
-  let dir = ''
-  let service: Awaited<ReturnType<typeof startService>>
+  let bench: MediaBench
   beforeAll(async () => {
-    dir = await mkdtemp(join(tmpdir(), 'tams-slow-'))
-    service = await startService(join(dir, 'data'))
+    bench = await MediaBench.open()
   }, MINUTE)
-  afterAll(async () => {
-    await service.stop()
-    await rm(dir, { recursive: true })
-  }, MINUTE)
-
-  const make = async (name: string, ...options: string[]): Promise<string> => {
-    const path = join(dir, name)
-    await succeed([...FFMPEG, ...options, path])
-    return path
-  }
-  const ingest = async (file: string, ...options: string[]): Promise<Ingested['flows']> => {
-    const output = await succeed([...TAMS, 'ingest', file, '--url', service.url, '--json', ...options])
-    return (JSON.parse(output) as Ingested).flows
-  }
-  const exported = async (flow: string, name: string, ...options: string[]): Promise<string> => {
-    const path = join(dir, name)
-    await succeed([...TAMS, 'export', flow, path, '--url', service.url, '--force', ...options])
-    return path
-  }
-  const ofFormat = (flows: Ingested['flows'], format: string) => {
-    const found = flows.find((flow) => flow.format.endsWith(format))
-    if (!found) throw new Error(`no ${format} flow was made`)
-    return found
-  }
-  const picture = (size: string, rate: string) => ['-f', 'lavfi', '-i', `testsrc2=size=${size}:rate=${rate}`]
-  const tone = (rate: number) => ['-f', 'lavfi', '-i', `sine=frequency=440:sample_rate=${rate}`, '-ac', '2']
+  afterAll(() => bench.close(), MINUTE)
 
   test(
     'a minute of 1080p25 comes out with the same pictures, alone and with its sound, also after a restart',
     async () => {
       const timecode = "drawtext=timecode='00\\:00\\:00\\:00':rate=25:fontsize=64:fontcolor=white:x=40:y=40"
-      const source = await make(
+      const source = await bench.make(
         'source.mp4',
         ...['-f', 'lavfi', '-i', `testsrc2=size=1920x1080:rate=25,${timecode}`, ...tone(48000), '-t', '60'],
         ...['-c:v', 'libx264', '-preset', 'ultrafast', '-bf', '2', '-g', '50', '-pix_fmt', 'yuv420p', '-c:a', 'aac'],
       )
-      const flows = await ingest(source, '--label', 'Minute', '--tag', 'kind=test')
+      const flows = await bench.ingest(source, '--label', 'Minute', '--tag', 'kind=test')
       const video = ofFormat(flows, ':video')
       expect([video.timerange, video.segments, video.uploaded]).toEqual(['[0:0_60:0)', 30, 30])
       expect(ofFormat(flows, ':audio').timerange).toBe('[0:0_60:0)')
 
-      const listing = await fetch(`${service.url}/flows/${video.id}/segments?timerange=[10:0_20:0)`)
+      const listing = await fetch(`${bench.url}/flows/${video.id}/segments?timerange=[10:0_20:0)`)
       const segments = (await listing.json()) as { timerange: string; get_urls: { url: string }[] }[]
       expect(segments.map(({ timerange }) => timerange)).toEqual([10, 12, 14, 16, 18].map((s) => `[${s}:0_${s + 2}:0)`))
       for (const { url } of segments.flatMap(({ get_urls }) => get_urls)) {
@@ -131,15 +36,14 @@ describe.skipIf(!hasFfmpeg)('media through a real service', () => {
 
       const expected = await frameHashes(source)
       expect(expected).toHaveLength(1500)
-      expect(await frameHashes(await exported(video.id, 'video.ts'))).toEqual(expected)
-      await service.stop()
-      service = await startService(join(dir, 'data'))
-      const whole = await exported(ofFormat(flows, ':multi').id, 'whole.mp4')
+      expect(await frameHashes(await bench.exported(video.id, 'video.ts'))).toEqual(expected)
+      await bench.restart()
+      const whole = await bench.exported(ofFormat(flows, ':multi').id, 'whole.mp4')
       expect(await frameHashes(whole)).toEqual(expected)
       // The priming frame of AAC, which the edit list of the source hides, is kept: the sound after it depends on it.
       expect((await frameHashes(whole, 'a')).slice(1)).toEqual(await frameHashes(source, 'a'))
 
-      const again = await ingest(source, '--label', 'Minute')
+      const again = await bench.ingest(source, '--label', 'Minute')
       expect(again.map(({ id, uploaded }) => [id, uploaded])).toEqual(flows.map(({ id }) => [id, 0]))
     },
     5 * MINUTE,
@@ -157,13 +61,13 @@ describe.skipIf(!hasFfmpeg)('media through a real service', () => {
   ])(
     '%s comes out with the same pictures, as essences and muxed',
     async (_title, name, encoder, rate) => {
-      const source = await make(name, ...picture('320x240', rate), ...tone(44100), '-t', '9', '-c:v', ...encoder, '-c:a', 'aac')
+      const source = await bench.make(name, ...picture('320x240', rate), ...tone(44100), '-t', '9', '-c:v', ...encoder, '-c:a', 'aac')
       const expected = await frameHashes(source)
-      const essences = await ingest(source)
-      expect(await frameHashes(await exported(ofFormat(essences, ':multi').id, 'essences.mkv'))).toEqual(expected)
-      const muxed = ofFormat(await ingest(source, '--muxed', '--start', '1000:0'), ':multi')
+      const essences = await bench.ingest(source)
+      expect(await frameHashes(await bench.exported(ofFormat(essences, ':multi').id, 'essences.mkv'))).toEqual(expected)
+      const muxed = ofFormat(await bench.ingest(source, '--muxed', '--start', '1000:0'), ':multi')
       expect(muxed.segments).toBeGreaterThan(3)
-      expect(await frameHashes(await exported(muxed.id, 'muxed.ts'))).toEqual(expected)
+      expect(await frameHashes(await bench.exported(muxed.id, 'muxed.ts'))).toEqual(expected)
     },
     2 * MINUTE,
   )
@@ -171,10 +75,10 @@ describe.skipIf(!hasFfmpeg)('media through a real service', () => {
   test(
     'segments of a flow follow each other exactly, and a part of the timeline gives the pictures of its segments',
     async () => {
-      const source = await make('part.mp4', ...picture('320x240', '25'), '-t', '10', '-c:v', 'libx264', '-g', '25', '-bf', '2')
-      const [flow] = await ingest(source, '--start', '-3:0', '--segment-seconds', '1')
+      const source = await bench.make('part.mp4', ...picture('320x240', '25'), '-t', '10', '-c:v', 'libx264', '-g', '25', '-bf', '2')
+      const [flow] = await bench.ingest(source, '--start', '-3:0', '--segment-seconds', '1')
       expect([flow?.timerange, flow?.segments]).toEqual(['[-3:0_7:0)', 10])
-      const clip = await exported(flow?.id ?? '', 'clip.ts', '--timerange', '[0:500000000_2:0)')
+      const clip = await bench.exported(flow?.id ?? '', 'clip.ts', '--timerange', '[0:500000000_2:0)')
       expect(await frameHashes(clip)).toEqual((await frameHashes(source)).slice(75, 125))
     },
     MINUTE,
@@ -183,7 +87,7 @@ describe.skipIf(!hasFfmpeg)('media through a real service', () => {
   test(
     'an ingest that was interrupted goes on where it stopped, and leaves nothing behind',
     async () => {
-      const source = await make(
+      const source = await bench.make(
         'broken.mp4',
         ...picture('1280x720', '25'),
         '-t',
@@ -195,8 +99,8 @@ describe.skipIf(!hasFfmpeg)('media through a real service', () => {
         '-g',
         '25',
       )
-      const scratch = await mkdtemp(join(dir, 'tmp-'))
-      const options = ['--segment-seconds', '1', '--concurrency', '1', '--url', service.url]
+      const scratch = await mkdtemp(join(bench.dir, 'tmp-'))
+      const options = ['--segment-seconds', '1', '--concurrency', '1', '--url', bench.url]
       const child = Bun.spawn([...TAMS, 'ingest', source, ...options], {
         stdout: 'ignore',
         stderr: 'pipe',
@@ -207,11 +111,11 @@ describe.skipIf(!hasFfmpeg)('media through a real service', () => {
       child.kill('SIGINT')
       expect(await child.exited).toBe(130)
       expect(await Array.fromAsync(new Bun.Glob('**/*').scan(scratch))).toEqual([])
-      const [flow] = await ingest(source, '--segment-seconds', '1')
+      const [flow] = await bench.ingest(source, '--segment-seconds', '1')
       expect(flow?.segments).toBe(40)
       expect(flow?.uploaded).toBeLessThan(40)
-      expect(await frameHashes(await exported(flow?.id ?? '', 'resumed.ts'))).toEqual(await frameHashes(source))
-      const otherwise = await run([...TAMS, 'ingest', source, '--segment-seconds', '3', '--url', service.url])
+      expect(await frameHashes(await bench.exported(flow?.id ?? '', 'resumed.ts'))).toEqual(await frameHashes(source))
+      const otherwise = await run([...TAMS, 'ingest', source, '--segment-seconds', '3', '--url', bench.url])
       expect([otherwise.code, otherwise.stderr.includes('--flow-id')]).toEqual([1, true])
     },
     2 * MINUTE,
@@ -220,7 +124,7 @@ describe.skipIf(!hasFfmpeg)('media through a real service', () => {
   test(
     'what a transport stream cannot carry is refused, and encoded when asked to',
     async () => {
-      const source = await make(
+      const source = await bench.make(
         'raw.mov',
         ...picture('320x240', '24000/1001'),
         ...tone(48000),
@@ -231,11 +135,11 @@ describe.skipIf(!hasFfmpeg)('media through a real service', () => {
         '-c:a',
         'pcm_s16le',
       )
-      const refused = await run([...TAMS, 'ingest', source, '--url', service.url])
+      const refused = await run([...TAMS, 'ingest', source, '--url', bench.url])
       expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('stream 0 (prores), 1 (pcm_s16le)')])
-      const flows = await ingest(source, '--transcode')
+      const flows = await bench.ingest(source, '--transcode')
       expect(ofFormat(flows, ':video').segments).toBe(3)
-      expect(await frameHashes(await exported(ofFormat(flows, ':multi').id, 'encoded.mp4'))).toHaveLength(120)
+      expect(await frameHashes(await bench.exported(ofFormat(flows, ':multi').id, 'encoded.mp4'))).toHaveLength(120)
     },
     MINUTE,
   )

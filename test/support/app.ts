@@ -37,6 +37,7 @@ const settings: Settings = {
   asyncDeletionThreshold: 1000,
   getUrlsMaxCount: 5,
   storagePath: 'tams',
+  webhookAllowedHosts: [],
   uploadUrlTimeout: 3600,
   downloadUrlTimeout: 3600,
 }

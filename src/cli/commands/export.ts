@@ -14,7 +14,8 @@ interface Flags {
 
 const EXAMPLES = `
 The extension of FILE says what is written: .ts, .mp4, .mkv or .mov. Nothing is encoded. A flow without segments of its own gives
-the flows that it collects, together in one file. --timerange takes whole segments: those that overlap it.
+the flows that it collects, together in one file. --timerange takes whole segments: those that overlap it. The segments have to be
+MPEG-TS or fragmented MP4 (with initialisation objects), all of them the same.
 
 Examples:
   tams export 4f79cfd1-c057-47f4-8e4d-1b126ca7bf34 programme.mp4

@@ -6,7 +6,7 @@ import { CliError, say, usage } from '../cli-error.ts'
 import type { TamsClient } from '../client.ts'
 import { run } from '../media/process.ts'
 import type { Flow, Segment } from '../tams-types.ts'
-import { joinObjects } from './join.ts'
+import { commonContainer, joinObjects, type Part } from './join.ts'
 
 export interface ExportOptions {
   readonly flowId: string
@@ -20,12 +20,6 @@ export interface ExportResult {
   readonly segments: number
   /** What the file covers of the flow's timeline: whole segments. */
   readonly timerange: string
-}
-
-/** A flow whose segments go into the file. */
-export interface Part {
-  readonly flow: Flow
-  readonly segments: readonly [Segment, ...Segment[]]
 }
 
 /** ffmpeg's name of the container for each file name extension. */
@@ -45,11 +39,12 @@ export const muxerFor = (file: string): string => {
 export const exportFlow = async (client: TamsClient, options: ExportOptions, dir: string): Promise<ExportResult> => {
   const muxer = muxerFor(options.file)
   const parts = await findParts(client, options.flowId, options.timerange)
+  const container = commonContainer(parts)
   const extent = TimeRange.encompassing(parts.flatMap(({ segments }) => segments.map(({ timerange }) => TimeRange.parse(timerange))))
   const originNs = (extent.startNs ?? 0n) - LEAD_SECONDS * 1_000_000_000n
   const inputs: string[] = []
   for (const part of parts) {
-    inputs.push(await joinObjects(client, part, { originNs, path: join(dir, part.flow.id), concurrency: options.concurrency }))
+    inputs.push(await joinObjects(client, part, { container, originNs, path: join(dir, part.flow.id), concurrency: options.concurrency }))
   }
   const partial = `${options.file}.part`
   try {

@@ -1,13 +1,12 @@
 import { INGEST_NAMESPACE, namedUuid } from '../ids.ts'
-import { audioEssence, FORMAT, videoEssence } from '../media/essence.ts'
+import { audioEssence, type Container, FORMAT, videoEssence } from '../media/essence.ts'
 import type { Rational } from '../media/rational.ts'
 import type { Track } from '../media/track.ts'
 import type { Flow, TagValues } from '../tams-types.ts'
 
-export const CONTAINER = 'video/mp2t'
-
 export interface FlowOptions {
   readonly label: string
+  readonly container: Container
   readonly tags: TagValues
   readonly segmentSeconds: Rational
   readonly muxed: boolean
@@ -33,19 +32,21 @@ export const describeFlows = (tracks: readonly Track[], options: FlowOptions): F
   const sourceRoot = namedUuid(INGEST_NAMESPACE, `source/${options.contentHash}`)
   const roles = rolesOf(tracks)
   const duration = { numerator: Number(options.segmentSeconds.num), denominator: Number(options.segmentSeconds.den) }
-  const own = { container: CONTAINER, segment_duration: duration }
+  const own = (kinds: readonly Track['kind'][]) => ({ container: mimeOf(options.container, kinds), segment_duration: duration })
+  const init = options.container === 'fmp4' ? { init_segments: true } : {}
   const common = { tags: options.tags, status: 'ingesting' }
 
   const essences = tracks.map((track, i): Flow => {
     const index = String(track.stream.index)
     const sourceBase = options.sourceId ?? sourceRoot
+    const essence = track.kind === 'video' ? videoEssence(track.stream, track.frameRate) : audioEssence(track.stream, track.frameSize)
     return {
       id: single ? topFlow : namedUuid(topFlow, index),
       source_id: single && options.sourceId !== undefined ? options.sourceId : namedUuid(sourceBase, index),
       ...common,
       label: single ? options.label : `${options.label} ${roles[i]}`,
-      ...(track.kind === 'video' ? videoEssence(track.stream, track.frameRate) : audioEssence(track.stream, track.frameSize)),
-      ...(options.muxed ? {} : own),
+      ...essence,
+      ...(options.muxed ? {} : { ...own([track.kind]), essence_parameters: { ...essence.essence_parameters, ...init } }),
     }
   })
   if (single) return { essences, multi: undefined }
@@ -55,7 +56,8 @@ export const describeFlows = (tracks: readonly Track[], options: FlowOptions): F
     ...common,
     label: options.label,
     format: FORMAT.multi,
-    ...(options.muxed ? own : {}),
+    ...(options.muxed ? own(tracks.map(({ kind }) => kind)) : {}),
+    ...(options.muxed && options.container === 'fmp4' ? { essence_parameters: init } : {}),
     flow_collection: essences.map(({ id }, i) => ({
       id,
       role: roles[i] ?? '',
@@ -64,6 +66,9 @@ export const describeFlows = (tracks: readonly Track[], options: FlowOptions): F
   }
   return { essences, multi }
 }
+
+const mimeOf = (container: Container, kinds: readonly Track['kind'][]): string =>
+  container === 'mpegts' ? 'video/mp2t' : kinds.includes('video') ? 'video/mp4' : 'audio/mp4'
 
 const formatIndex = (tracks: readonly Track[], i: number): number =>
   tracks.slice(0, i).filter((track) => track.kind === tracks[i]?.kind).length

@@ -5,7 +5,7 @@ import { CliError, say } from '../cli-error.ts'
 import type { TamsClient } from '../client.ts'
 import { hashFile } from '../ids.ts'
 import { transcode } from '../media/cut.ts'
-import { fitsTransportStream } from '../media/essence.ts'
+import { type Container, fits } from '../media/essence.ts'
 import { type PlannedSegment, planSegments } from '../media/plan.ts'
 import { type Packet, type ProbedStream, probe, probePackets } from '../media/probe.ts'
 import type { Rational } from '../media/rational.ts'
@@ -13,7 +13,8 @@ import { hasTimes, makeTrack, type Track } from '../media/track.ts'
 import { showProgress } from '../progress.ts'
 import type { Flow, TagValues } from '../tams-types.ts'
 import { changed, describeFlows, type FlowSet } from './flows.ts'
-import { type CutSource, cutSegments, findStored } from './segments.ts'
+import { storeInitObject } from './init-object.ts'
+import { type CutSource, cutFragmentSegments, cutSegments, findStored } from './segments.ts'
 import { uploadSegments } from './upload.ts'
 
 export interface IngestOptions {
@@ -23,6 +24,7 @@ export interface IngestOptions {
   readonly segmentSeconds: Rational
   /** The same as the user wrote it, for ffmpeg. */
   readonly segmentSecondsText: string
+  readonly container: Container
   readonly muxed: boolean
   readonly transcode: boolean
   readonly startNs: bigint
@@ -48,7 +50,8 @@ export interface IngestedFlow {
 export const ingest = async (client: TamsClient, options: IngestOptions, dir: string): Promise<readonly IngestedFlow[]> => {
   const contentHash = await hashFile(options.file)
   const { input, tracks } = await openTracks(options, dir)
-  const name = [options.muxed ? 'muxed' : 'essences', ...(options.transcode ? ['transcoded'] : []), options.startNs].join('/')
+  const kind = [options.muxed ? 'muxed' : 'essences', ...(options.transcode ? ['transcoded'] : [])]
+  const name = [...kind, ...(options.container === 'mpegts' ? [] : [options.container]), options.startNs].join('/')
   const flows = describeFlows(tracks, { ...options, name, contentHash })
   await createFlows(client, flows)
 
@@ -64,7 +67,7 @@ export const ingest = async (client: TamsClient, options: IngestOptions, dir: st
     const plan = planSegments(streams[0], planOptions)
     const partDir = join(dir, flow.id)
     await mkdir(partDir)
-    filled.set(flow.id, await fill(client, flow, { input, tracks: streams, plan, shiftSeconds, dir: partDir }, options.concurrency))
+    filled.set(flow.id, await fill(client, flow, { input, tracks: streams, plan, shiftSeconds, dir: partDir }, options))
   }
   const all = [...(flows.multi ? [flows.multi] : []), ...flows.essences]
   for (const { id } of all) if (!filled.has(id)) await close(client, id, {})
@@ -75,10 +78,13 @@ const openTracks = async (options: IngestOptions, dir: string): Promise<{ readon
   const [probed, packets] = await Promise.all([probe(options.file), probePackets(options.file)])
   const streams = probed.streams.filter((stream) => isEssence(stream) && packets.has(stream.index))
   if (streams.length === 0) throw new CliError(`${options.file} has no video or audio`)
-  const foreign = streams.filter((stream) => !isReady(stream, packets.get(stream.index) ?? []))
+  const foreign = streams.filter((stream) => !isReady(stream, packets.get(stream.index) ?? [], options.container))
   if (foreign.length === 0) return { input: options.file, tracks: makeTracks(streams, packets) }
   const names = foreign.map(({ index, codec_name }) => `${index} (${codec_name})`).join(', ')
-  if (!options.transcode) throw new CliError(`MPEG-TS cannot carry stream ${names} as it is; --transcode encodes it as H.264 or AAC`)
+  if (!options.transcode) {
+    const container = options.container === 'fmp4' ? 'fragmented MP4' : 'MPEG-TS'
+    throw new CliError(`${container} cannot carry stream ${names} as it is; --transcode encodes it as H.264 or AAC`)
+  }
   say(`encoding stream ${names}`)
   const output = join(dir, 'transcoded.mp4')
   const wanted = streams.map((stream) => ({ index: stream.index, encode: foreign.includes(stream) ? kindOf(stream) : undefined }))
@@ -92,7 +98,8 @@ const isEssence = (stream: ProbedStream): boolean =>
 
 const kindOf = (stream: ProbedStream): 'video' | 'audio' => (stream.codec_type === 'audio' ? 'audio' : 'video')
 
-const isReady = (stream: ProbedStream, packets: readonly Packet[]): boolean => fitsTransportStream(stream) && hasTimes(packets)
+const isReady = (stream: ProbedStream, packets: readonly Packet[], container: Container): boolean =>
+  fits(stream, container) && hasTimes(packets)
 
 const makeTracks = (streams: readonly ProbedStream[], packets: ReadonlyMap<number, readonly Packet[]>): Track[] =>
   streams.map((stream) => makeTrack(stream, packets.get(stream.index) ?? []))
@@ -122,9 +129,14 @@ const createFlows = async (client: TamsClient, { essences, multi }: FlowSet): Pr
   }
 }
 
-const fill = async (client: TamsClient, flow: Flow, source: CutSource, concurrency: number): Promise<IngestedFlow> => {
-  const { plan } = source
-  const stored = await findStored(flow.id, client.segments(flow.id, { accept_get_urls: '' }), plan)
+const fill = async (
+  client: TamsClient,
+  flow: Flow,
+  source: CutSource,
+  { container, concurrency }: Pick<IngestOptions, 'container' | 'concurrency'>,
+): Promise<IngestedFlow> => {
+  const { plan, dir } = source
+  const { stored, initObjects } = await findStored(flow.id, client.segments(flow.id, { accept_get_urls: '' }), plan)
   if (stored.size === plan.length) {
     await close(client, flow.id, {})
     return summary(flow, plan, { uploaded: 0, bytes: 0 })
@@ -132,7 +144,9 @@ const fill = async (client: TamsClient, flow: Flow, source: CutSource, concurren
   if (stored.size > 0) say(`${flow.label}: going on after ${stored.size} of ${plan.length} segments`)
   const progress = showProgress(flow.label ?? flow.id, plan.length)
   try {
-    const cutting = cutSegments(source, (segment) => stored.has(segment))
+    const isStored = (segment: PlannedSegment) => stored.has(segment)
+    const storeInit = (init: Uint8Array) => storeInitObject(client, flow, init, { known: initObjects, dir })
+    const cutting = container === 'fmp4' ? cutFragmentSegments(source, isStored, storeInit) : cutSegments(source, isStored)
     const result = await uploadSegments(client, flow.id, cutting, { total: plan.length, concurrency, progress })
     await close(client, flow.id, { avg_bit_rate: result.avgBitRate, max_bit_rate: result.maxBitRate })
     return summary(flow, plan, result)

@@ -10,28 +10,37 @@ export interface Essence {
   readonly essence_parameters: Readonly<Record<string, unknown>>
 }
 
+export type Container = 'mpegts' | 'fmp4'
+
 interface Codec {
   readonly mime: string
-  /** ffmpeg can carry it in an MPEG transport stream. */
-  readonly inTransportStream: boolean
+  /** The containers of segments in which ffmpeg can carry it. */
+  readonly fits: readonly Container[]
 }
 
-const inTs = (mime: string): Codec => ({ mime, inTransportStream: true })
+const inBoth = (mime: string): Codec => ({ mime, fits: ['mpegts', 'fmp4'] })
+const inMp4 = (mime: string): Codec => ({ mime, fits: ['fmp4'] })
 
 /** Names of ffmpeg to MIME types, IANA's where there is one (tams-api flow-technical: `codec`), in lower case as the examples have them. */
 const CODECS: Readonly<Record<string, Codec>> = {
-  h264: inTs('video/h264'),
-  hevc: inTs('video/h265'),
-  mpeg2video: inTs('video/mpv'),
-  mpeg1video: inTs('video/mpv'),
-  aac: inTs('audio/aac'),
-  mp2: inTs('audio/mpeg'),
-  mp3: inTs('audio/mpeg'),
-  ac3: inTs('audio/ac3'),
-  eac3: inTs('audio/eac3'),
+  h264: inBoth('video/h264'),
+  hevc: inBoth('video/h265'),
+  mpeg2video: inBoth('video/mpv'),
+  mpeg1video: inBoth('video/mpv'),
+  av1: inMp4('video/av1'),
+  vp9: inMp4('video/vp9'),
+  aac: inBoth('audio/aac'),
+  mp2: inBoth('audio/mpeg'),
+  mp3: inBoth('audio/mpeg'),
+  ac3: inBoth('audio/ac3'),
+  eac3: inBoth('audio/eac3'),
+  opus: inMp4('audio/opus'),
+  flac: inMp4('audio/flac'),
+  alac: inMp4('audio/x-alac'),
 }
 
-export const fitsTransportStream = (stream: ProbedStream): boolean => CODECS[stream.codec_name ?? '']?.inTransportStream ?? false
+export const fits = (stream: ProbedStream, container: Container): boolean =>
+  CODECS[stream.codec_name ?? '']?.fits.includes(container) ?? false
 
 /** `frameRate` is undefined for a variable rate. */
 export const videoEssence = (stream: ProbedStream, frameRate: Rational | undefined): Essence => ({

@@ -6,12 +6,20 @@ const LAST_LINES = 6
  * Runs a program and gives its standard output line by line. Rejects with the end of its standard error when it fails or
  * is missing; a consumer that stops early ends it.
  */
-export async function* linesOf(command: readonly string[]): AsyncGenerator<string> {
+export const linesOf = (command: readonly string[]): AsyncGenerator<string> => outputOf(command, splitLines)
+
+/** The same for a program whose output is no text, as the chunks come. */
+export const bytesOf = (command: readonly string[]): AsyncGenerator<Uint8Array> => outputOf(command, chunksOf)
+
+async function* outputOf<T>(
+  command: readonly string[],
+  read: (stream: ReadableStream<Uint8Array>) => AsyncGenerator<T>,
+): AsyncGenerator<T> {
   const child = start(command)
   const complaint = new Response(child.stderr).text()
   let finished = false
   try {
-    yield* splitLines(child.stdout)
+    yield* read(child.stdout)
     finished = true
   } finally {
     if (!finished) child.kill()
@@ -40,6 +48,10 @@ const start = (command: readonly string[]) => {
 const failure = (command: readonly string[], code: number | null, complaint: string): CliError => {
   const said = complaint.trim().split('\n').slice(-LAST_LINES).join('\n')
   return new CliError(`${command[0]} failed with exit code ${code}${said === '' ? '' : `:\n${said}`}`)
+}
+
+async function* chunksOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  yield* stream
 }
 
 async function* splitLines(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {

@@ -1,0 +1,8 @@
+import { test } from 'bun:test'
+import { checkModel } from '../support/model/check.ts'
+
+test(
+  'random sequences of requests are answered as a simple model of the store answers them',
+  () => checkModel({ runs: 30, commands: 30, seed: 20_260_102 }),
+  60_000,
+)

@@ -1,0 +1,14 @@
+import { test } from 'bun:test'
+import { checkModel } from '../support/model/check.ts'
+
+const MINUTE = 60_000
+
+test(
+  'thousands of random sequences of requests are answered as a simple model of the store answers them',
+  async () => {
+    const seed = Date.now() % 2 ** 31
+    console.log(`model: seed ${seed}`)
+    await checkModel({ runs: 2000, commands: 40, seed })
+  },
+  8 * MINUTE,
+)
