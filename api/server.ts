@@ -34,10 +34,11 @@ export const serve = async (config: Config): Promise<RunningService> => {
       ...(config.publicBaseUrl !== undefined && { publicBaseUrl: config.publicBaseUrl }),
     },
   })
+  const server = await listen(app, config).catch(async (error: unknown) => {
+    await stores.close()
+    throw error
+  })
   const workers = startWorkers({ tables: stores.tables, backends: stores.backends, clock: stores.clock, log })
-  app.listen({ hostname: config.host, port: config.port })
-  const { server } = app
-  if (!server) throw new Error(`The service could not listen on ${config.host}:${config.port}`)
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${server.port}`
   if (config.insecure) log.warn({ host: config.host }, 'TAMS_INSECURE is set: everybody who reaches this address may do everything')
 
@@ -58,6 +59,16 @@ export const serve = async (config: Config): Promise<RunningService> => {
   onSignal(stop)
   log.info({ url, data: config.dataDir, version: packageJson.version }, 'listening')
   return { url, stop }
+}
+
+const listen = async (app: ReturnType<typeof createApp>, { host, port }: Config) => {
+  try {
+    app.listen({ hostname: host, port })
+  } catch (cause) {
+    throw new Error(`The service could not listen on ${host}:${port}: ${cause instanceof Error ? cause.message : cause}`, { cause })
+  }
+  if (!app.server) throw new Error(`The service could not listen on ${host}:${port}`)
+  return app.server
 }
 
 const onSignal = (stop: () => Promise<void>): void => {

@@ -1,4 +1,4 @@
-import type { FlowRow } from './flow.ts'
+import type { Row } from '../storage/schema.ts'
 
 /**
  * A large deletion of segments hides them in one transaction; a worker removes their rows behind it. What is hidden is kept with
@@ -11,7 +11,7 @@ export interface HiddenStretch {
   readonly requestId: string
 }
 
-type Holder = { readonly hidden?: FlowRow['hidden'] }
+type Holder = { readonly hidden?: Row<'flows'>['hidden'] }
 
 /** Most flows have none: the common case costs a comparison. By start. */
 export const hiddenStretches = (flow: Holder): HiddenStretch[] =>

@@ -2,7 +2,6 @@ import { and, compare, eq, type Predicate } from '../core/predicate.ts'
 import { TimeRange } from '../core/time-range.ts'
 import type { Row } from '../storage/schema.ts'
 import type { Order, Page, ReadTx } from '../storage/tables.ts'
-import type { FlowRow } from './flow.ts'
 import { hiddenStretches, hiding, visibleStretches } from './hidden.ts'
 
 /**
@@ -10,7 +9,7 @@ import { hiddenStretches, hiding, visibleStretches } from './hidden.ts'
  * range of `start_ns` find them: never a condition on `end_ns` over the whole flow, which would read all of it. Hidden segments
  * are stepped over, not through.
  */
-export type Timeline = Pick<FlowRow, 'id' | 'timeline_id'> & { readonly hidden?: FlowRow['hidden'] }
+export type Timeline = Pick<Row<'flows'>, 'id' | 'timeline_id'> & { readonly hidden?: Row<'flows'>['hidden'] }
 type SegmentRow = Row<'segments'>
 
 export const onTimeline = (flow: Timeline): Predicate => and(eq('flow_id', flow.id), eq('timeline_id', flow.timeline_id))

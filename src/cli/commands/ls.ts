@@ -17,7 +17,7 @@ Examples:
 export const lsCommand = (program: Command): void => {
   const ls = program.command('ls').description('list sources, flows, segments or an object').addHelpText('after', EXAMPLES)
   filtered(ls.command('sources').description('list sources')).action((flags: Flags) => print(flags, 'sources', ''))
-  filtered(ls.command('flows').description('list flows'))
+  filtered(ls.command('flows', { isDefault: true }).description('list flows (what "ls" alone does)'))
     .option('--timerange <range>', 'only flows with content there', parseTimeRange)
     .action((flags: Flags) => print(flags, 'flows', ''))
   common(ls.command('segments <flow>').description('list the segments of a flow'))
