@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { TamsError } from '../src/core/errors.ts'
 import { type Context, seesEverything } from '../src/domain/context.ts'
 
@@ -29,7 +28,7 @@ const givenId = (request: Request): string | undefined => {
 }
 
 export const beginRequest = (request: Request): RequestState => {
-  const state = { id: givenId(request) ?? randomUUID(), startedMs: performance.now() }
+  const state = { id: givenId(request) ?? crypto.randomUUID(), startedMs: performance.now() }
   states.set(request, state)
   return state
 }

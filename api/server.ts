@@ -17,7 +17,11 @@ export interface RunningService {
 /** Starts the service. SIGTERM and SIGINT end it gracefully; a second one at once. */
 export const serve = async (config: Config): Promise<RunningService> => {
   const log = createLog({ level: config.logLevel, format: config.logFormat })
-  const stores = await openStores(config, { serving: true })
+  const stores = await openStores(config, {
+    serving: true,
+    onFinding: ({ id, label }, { check, severity, message }) =>
+      log[severity === 'info' ? 'info' : 'warn']({ storage_id: id, label, check }, message),
+  })
   const app = createApp({
     tables: stores.tables,
     backends: stores.backends,

@@ -68,8 +68,9 @@ export interface VastConfig {
 export interface S3Config {
   /** With a scheme. */
   readonly endpointUrl: string
-  readonly accessKeyId: string
-  readonly secretAccessKey: string
+  /** undefined, like the secret: the default credential chain of the AWS SDK. */
+  readonly accessKeyId: string | undefined
+  readonly secretAccessKey: string | undefined
   readonly bucket: string
   readonly region: string
   readonly serverSideEncryption: Values['S3_SERVER_SIDE_ENCRYPTION']
@@ -176,11 +177,16 @@ const vastConfig = (values: Values): Section<VastConfig> => {
 
 const s3Config = (values: Values): Section<S3Config> => {
   const { S3_BUCKET_NAME: bucket, S3_ACCESS_KEY_ID: accessKeyId, S3_SECRET_ACCESS_KEY: secretAccessKey } = values
-  const problems = halfSet({ S3_BUCKET_NAME: bucket, S3_ACCESS_KEY_ID: accessKeyId, S3_SECRET_ACCESS_KEY: secretAccessKey })
-  if (!bucket || !accessKeyId || !secretAccessKey) {
-    const lonely = values.S3_ENDPOINT_URL !== undefined && problems.length === 0
-    return { config: undefined, problems: lonely ? ['S3_BUCKET_NAME: expected a value, because S3_ENDPOINT_URL is set'] : problems }
+  const keys = halfSet({ S3_ACCESS_KEY_ID: accessKeyId, S3_SECRET_ACCESS_KEY: secretAccessKey })
+  if (!bucket) {
+    const set = (['S3_ENDPOINT_URL', 'S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY'] as const).filter((name) => values[name] !== undefined)
+    const missing =
+      set.length > 0 ? [`S3_BUCKET_NAME: expected a value, because ${set.join(' and ')} ${set.length === 1 ? 'is' : 'are'} set`] : []
+    return { config: undefined, problems: [...missing, ...keys] }
   }
+  const both =
+    values.STORAGE_CONFIG === undefined ? [] : ['S3_BUCKET_NAME: cannot come together with STORAGE_CONFIG, which names the buckets']
+  const problems = [...keys, ...both]
   const endpoint = values.S3_ENDPOINT_URL ?? `https://s3.${values.S3_REGION}.amazonaws.com`
   const config = Object.freeze({
     endpointUrl: endpoint.includes('://') ? endpoint : `${values.S3_USE_SSL ? 'https' : 'http'}://${endpoint}`,

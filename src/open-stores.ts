@@ -1,71 +1,52 @@
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { mkdir, open, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { Config } from './config.ts'
 import { type Clock, systemClock } from './core/clock.ts'
 import { eq } from './core/predicate.ts'
-import { isUuid } from './core/uuid.ts'
-import type { MediaBackend, StorageBackend } from './domain/storage-backend.ts'
-import { createDiskStore, type DiskStore } from './storage/disk/index.ts'
+import type { StorageBackend } from './domain/storage-backend.ts'
+import { inspectMedia, type Media, openMedia } from './open-media.ts'
+import type { Finding } from './storage/s3/index.ts'
 import { openSqliteTables } from './storage/sqlite/index.ts'
 import type { Tables } from './storage/tables.ts'
-import { type BackendSettings, readStorageConfig } from './storage-config.ts'
 
-export interface Stores {
+export interface Stores extends Media {
   readonly tables: Tables
-  readonly backends: readonly MediaBackend[]
-  /** Those of the backends whose bytes this program serves itself. */
-  readonly served: readonly DiskStore[]
   readonly clock: Clock
   close(): Promise<void>
 }
 
-/** Below this much free space uploads are refused and reads go on. */
-const LOW_WATER_BYTES = 64 * 1024 * 1024
+export interface OpenOptions {
+  /** This process is the one that serves the stores; a second one is refused, and the buckets are looked at. */
+  readonly serving?: boolean
+  /** Something about a backend that the operator should know. */
+  readonly onFinding?: (backend: StorageBackend, finding: Finding) => void
+}
 
-/**
- * The stores that the configuration names, the only place that knows the engines. `serving`: this process is the one that serves
- * them; a second one is refused.
- */
-export const openStores = async (config: Config, options: { readonly serving?: boolean } = {}): Promise<Stores> => {
+/** The stores that the configuration names. Only this file and `open-media.ts` know the engines. */
+export const openStores = async (config: Config, { serving = false, onFinding = () => {} }: OpenOptions = {}): Promise<Stores> => {
   refuseMissingEngines(config)
   await mkdir(config.dataDir, { recursive: true })
   const clock = systemClock()
   const secret = config.secretKey ?? (await persistedSecret(config.dataDir))
-  const tables = await openSqliteTables({ file: path.join(config.dataDir, 'tams.sqlite'), clock, exclusive: options.serving ?? false })
+  const tables = await openSqliteTables({ file: path.join(config.dataDir, 'tams.sqlite'), clock, exclusive: serving })
   try {
-    const settings = config.storageConfigFile
-      ? await readStorageConfig(config.storageConfigFile)
-      : [await embeddedBackend(tables, config.dataDir)]
-    const infos = withDefault(
-      settings.map(({ info }) => info),
-      config.defaultStorageBackendId,
+    const media = await openMedia(config, tables, clock, secret)
+    if (serving) await inspectMedia(media.s3, config.corsOrigins, onFinding)
+    await publishBackends(
+      tables,
+      media.backends.map(({ info }) => info),
     )
-    const served = await Promise.all(
-      settings.map(({ info, root }) =>
-        createDiskStore({
-          root: path.resolve(config.dataDir, root),
-          storageId: info.id,
-          secret,
-          clock,
-          lowWaterBytes: LOW_WATER_BYTES,
-          publicBaseUrl: config.mediaPublicBaseUrl,
-        }),
-      ),
-    )
-    const backends = infos.flatMap((info, index) => (served[index] ? [{ info, store: served[index] }] : []))
-    await publishBackends(tables, infos)
-    return { tables, backends, served, clock, close: () => tables.close() }
+    return { ...media, tables, clock, close: () => tables.close() }
   } catch (error) {
     await tables.close()
     throw error
   }
 }
 
-// Taking the embedded stores instead would put data where nobody looks for it.
+// Taking the embedded store instead would put data where nobody looks for it.
 const refuseMissingEngines = (config: Config): void => {
   if (config.vast) throw new Error('VAST_ENDPOINT: this version has no VAST Database engine; leave it unset for the embedded store')
-  if (config.s3) throw new Error('S3_BUCKET_NAME: this version has no S3 engine; leave it unset for the embedded store')
 }
 
 const SECRET_FILE = 'secret.key'
@@ -90,36 +71,6 @@ const persistedSecret = async (dataDir: string): Promise<string> => {
       throw new Error(`${file}: holds no secret of at least 32 characters; remove it to have a new one made`, { cause: error })
     return kept
   }
-}
-
-const EMBEDDED_ID = 'embedded_storage_id'
-
-/** The one backend of the default configuration; its id is made once and kept in the store. */
-const embeddedBackend = async (tables: Tables, dataDir: string): Promise<BackendSettings> => {
-  const id = await tables.write(async (tx) => {
-    await tx.lock([`meta:${EMBEDDED_ID}`])
-    const row = await tx.find('meta', [EMBEDDED_ID])
-    if (row && isUuid(row.value)) return row.value
-    const value = randomUUID()
-    await tx.put('meta', [{ name: EMBEDDED_ID, value }])
-    return value
-  })
-  const info: StorageBackend = {
-    id,
-    label: 'embedded',
-    store_type: 'http_object_store',
-    provider: 'vast-tams',
-    store_product: 'embedded',
-    default_storage: true,
-    tags: {},
-  }
-  return { info, root: path.join(path.resolve(dataDir), 'media') }
-}
-
-const withDefault = (infos: readonly StorageBackend[], defaultId: string | undefined): StorageBackend[] => {
-  if (defaultId === undefined) return [...infos]
-  if (!infos.some((info) => info.id === defaultId)) throw new Error(`DEFAULT_STORAGE_BACKEND_ID: there is no storage backend ${defaultId}`)
-  return infos.map((info) => ({ ...info, default_storage: info.id === defaultId }))
 }
 
 /** For readers of the store that do not know this configuration: analytics, other tools. */

@@ -8,6 +8,7 @@ import { lsCommand } from './commands/ls.ts'
 import { openapiCommand } from './commands/openapi.ts'
 import { seedCommand } from './commands/seed.ts'
 import { serveCommand } from './commands/serve.ts'
+import { storageCommand } from './commands/storage.ts'
 
 const HELP = `
 Results go to stdout, messages to stderr. Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted.`
@@ -16,16 +17,22 @@ Results go to stdout, messages to stderr. Exit codes: 0 done, 1 failed, 2 wrong 
 export const main = async (args: readonly string[]): Promise<number> => {
   const program = new Command('tams').description('A Time-addressable Media Store: the service and its tools').addHelpText('after', HELP)
   program.exitOverride().showHelpAfterError('(--help says more)')
-  for (const add of [serveCommand, ingestCommand, exportCommand, lsCommand, seedCommand, configCommand, openapiCommand]) add(program)
+  for (const add of [serveCommand, ingestCommand, exportCommand, lsCommand, seedCommand, storageCommand, configCommand, openapiCommand])
+    add(program)
   for (const command of [...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) command.exitOverride()
   try {
     await program.parseAsync(args, { from: 'user' })
     return EXIT.ok
   } catch (error) {
+    if (isBrokenPipe(error)) return EXIT.ok
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
     say(`tams: ${explain(error)}`)
     return error instanceof CliError ? error.exitCode : EXIT.failure
   }
 }
 
+// The reader has seen enough: `tams ls | head`.
+const isBrokenPipe = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'EPIPE'
+
+if (import.meta.main) process.stdout.on('error', (error) => process.exit(isBrokenPipe(error) ? EXIT.ok : EXIT.failure))
 if (import.meta.main) process.exitCode = await main(process.argv.slice(2))

@@ -11,7 +11,7 @@ import { type FlowRow, flowTimeRange, getWritableFlow } from './flow.ts'
 import { leaveCollections } from './flow-save.ts'
 import { hiddenColumn, hiddenStretches } from './hidden.ts'
 import { type DomainEvent, record } from './record.ts'
-import { byStart, covered, coveredEnds, extentColumns, listOverlapping, onTimeline, wholeExtent } from './segment-ranges.ts'
+import { byStart, covered, coveredEnds, extentColumns, listOverlapping, onTimeline, type Placed, wholeExtent } from './segment-ranges.ts'
 import { deletionEvents, removeSegments } from './segment-remove.ts'
 import { removeOrphanedSource } from './source.ts'
 import { parseTags, writeTags } from './tags.ts'
@@ -78,7 +78,7 @@ const hideSegments = async (
   nowUs: bigint,
   flow: FlowRow,
   timerange: TimeRange,
-  [first, last]: readonly [Row<'segments'>, Row<'segments'>],
+  [first, last]: readonly [Placed, Placed],
 ): Promise<DeletionRequest> => {
   const request = await scheduleDeletion(tx, context, nowUs, flow, timerange, undefined)
   const stretch = { startNs: first.start_ns, endNs: last.start_ns + 1n, requestId: request.id }

@@ -1,5 +1,4 @@
 import { invalid } from '../core/errors.ts'
-import { and, eq } from '../core/predicate.ts'
 import { TimeRange } from '../core/time-range.ts'
 import { MAX_NS, MIN_NS } from '../core/timestamp.ts'
 import { quote } from '../core/uuid.ts'
@@ -61,14 +60,10 @@ export class ObjectRegistry {
   }
 
   async save(tx: WriteTx): Promise<void> {
-    const inserts = [...this.changed].filter(([, kind]) => kind === 'insert').flatMap(([id]) => this.rows.get(id) ?? [])
-    if (inserts.length > 0) await tx.insert('objects', inserts)
-    for (const [id, kind] of this.changed) {
-      const row = this.rows.get(id)
-      if (kind !== 'update' || !row) continue
-      const { id: _id, deletion_id: _deletionId, ...set } = row
-      await tx.update('objects', and(eq('id', id), eq('deletion_id', '')), set)
-    }
+    const rows = (wanted: 'insert' | 'update') =>
+      [...this.changed].flatMap(([id, kind]) => (kind === wanted ? (this.rows.get(id) ?? []) : []))
+    await tx.insert('objects', rows('insert'))
+    await tx.put('objects', rows('update'))
   }
 
   // Its bytes may be swept at any moment: whether the sweep was there yet must not matter.

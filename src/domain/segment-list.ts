@@ -61,13 +61,14 @@ export const segmentListUseCases = (deps: Deps) => ({
       const flow = await findFlow(tx, context, flowId)
       if (!flow) return undefined
       const rows = await listOverlapping(tx, flow, {
+        columns: SHOWN_OF_SEGMENT,
         range: filter.timerange,
         limit,
         reverse: page.reverse ?? false,
         ...(filter.objectId !== undefined && { where: eq('object_id', filter.objectId) }),
         ...(start !== undefined && { after: start }),
       })
-      return { ...rows, objects: await objectsOf(tx, rows.rows) }
+      return { ...rows, objects: await objectsOf(tx, rows.rows, filter) }
     })
     if (!found) return { items: [], limit, timerange: TimeRange.never }
     const urls = urlsOfObjects(deps, context, filter.urls)
@@ -85,54 +86,108 @@ const startOf = (values: readonly Value[] | undefined): bigint | undefined => {
 }
 
 // Every column more is felt on a page of hundreds.
-const SHOWN_OF_OBJECT = ['id', 'timerange', 'key_frame_count', 'init_object_id', 'instances', 'content_type'] as const
-type ShownObject = Pick<ObjectRow, (typeof SHOWN_OF_OBJECT)[number]>
+const SHOWN_OF_SEGMENT = ['start_ns', 'timerange', 'object_id', 'ts_offset', 'last_duration', 'sample_offset', 'sample_count'] as const
+type ShownSegment = Pick<Row<'segments'>, (typeof SHOWN_OF_SEGMENT)[number]>
+const OF_EVERY_OBJECT = ['id', 'key_frame_count', 'init_object_id'] as const
+const FOR_URLS = ['instances', 'content_type'] as const
+/** Columns that are there only where they are asked for. */
+type ShownObject = Pick<ObjectRow, (typeof OF_EVERY_OBJECT)[number]> & Partial<Pick<ObjectRow, (typeof FOR_URLS)[number] | 'timerange'>>
+
+interface Shown {
+  readonly urls: UrlOptions
+  readonly includeObjectTimerange: boolean
+}
+
+const columnsOf = ({ urls, includeObjectTimerange }: Shown): readonly (keyof ShownObject)[] => [
+  ...OF_EVERY_OBJECT,
+  ...(wantsUrls(urls) ? FOR_URLS : []),
+  ...(includeObjectTimerange ? (['timerange'] as const) : []),
+]
+
+const wantsUrls = (options: UrlOptions): boolean => options.acceptGetUrls?.length !== 0
 
 /** The page's objects with one look-up, and their init objects, where there are any, with another. */
-const objectsOf = async (tx: ReadTx, rows: readonly Row<'segments'>[]): Promise<Map<string, ShownObject>> => {
+const objectsOf = async (tx: ReadTx, rows: readonly Pick<ShownSegment, 'object_id'>[], shown: Shown): Promise<Map<string, ShownObject>> => {
+  const columns = columnsOf(shown)
   const objects = new Map<string, ShownObject>()
   const inits = new Set<string>()
-  for (const row of await shownObjects(tx, new Set(rows.map((row) => row.object_id)))) {
+  for (const row of await shownObjects(tx, new Set(rows.map((row) => row.object_id)), columns)) {
     objects.set(row.id, row)
     if (row.init_object_id !== null) inits.add(row.init_object_id)
   }
-  for (const row of await shownObjects(tx, inits)) objects.set(row.id, row)
+  for (const row of await shownObjects(tx, inits, columns)) objects.set(row.id, row)
   return objects
 }
 
-const shownObjects = async (tx: ReadTx, ids: ReadonlySet<string>): Promise<readonly ShownObject[]> => {
+const shownObjects = async (
+  tx: ReadTx,
+  ids: ReadonlySet<string>,
+  columns: readonly (keyof ShownObject)[],
+): Promise<readonly ShownObject[]> => {
   if (ids.size === 0) return []
   const where = and(isIn('id', [...ids]), eq('deletion_id', ''))
-  return (await tx.list('objects', { columns: SHOWN_OF_OBJECT, where, limit: ids.size })).rows
+  return (await tx.list('objects', { columns, where, limit: ids.size })).rows as readonly ShownObject[]
 }
 
 // Members are set one by one: spreading a dozen conditional objects costs more than the rest of a segment.
 const segment = (
-  row: Row<'segments'>,
+  row: ShownSegment,
   objects: ReadonlyMap<string, ShownObject>,
   urls: UrlsOfObject,
   objectTimerange: boolean,
 ): FlowSegment => {
-  const object = objects.get(row.object_id)
-  const init = object?.init_object_id == null ? undefined : objects.get(object.init_object_id)
-  const shown: Mutable<FlowSegment> = { object_id: row.object_id, timerange: row.timerange, get_urls: object ? urls(object) : [] }
+  const shown: Mutable<FlowSegment> = { object_id: row.object_id, timerange: row.timerange, get_urls: [] }
   if (row.ts_offset !== null) shown.ts_offset = row.ts_offset
   if (row.last_duration !== null) shown.last_duration = row.last_duration
   if (row.sample_offset !== null) shown.sample_offset = Number(row.sample_offset)
   if (row.sample_count !== null) shown.sample_count = Number(row.sample_count)
-  if (objectTimerange && object?.timerange != null) shown.object_timerange = object.timerange
-  if (object?.key_frame_count != null) shown.key_frame_count = Number(object.key_frame_count)
-  if (init) shown.init_object = { object_id: init.id, get_urls: urls(init) }
+  showObject(shown, row.object_id, objects, urls, objectTimerange)
   return shown
+}
+
+/** What a segment shows of its object. */
+export type SegmentObject = Pick<FlowSegment, 'get_urls' | 'object_timerange' | 'key_frame_count' | 'init_object'>
+
+const showObject = (
+  shown: Mutable<SegmentObject>,
+  id: string,
+  objects: ReadonlyMap<string, ShownObject>,
+  urls: UrlsOfObject,
+  objectTimerange: boolean,
+): void => {
+  const object = objects.get(id)
+  if (!object) return
+  const init = object.init_object_id === null ? undefined : objects.get(object.init_object_id)
+  shown.get_urls = urls(object)
+  if (objectTimerange && object.timerange != null) shown.object_timerange = object.timerange
+  if (object.key_frame_count !== null) shown.key_frame_count = Number(object.key_frame_count)
+  if (init) shown.init_object = { object_id: init.id, get_urls: urls(init) }
+}
+
+/** For events, whose segments are references: what the listing shows of these segments' objects, by object id. */
+export const segmentShower = async (
+  tx: ReadTx,
+  deps: Deps,
+  context: Context,
+  segments: readonly { readonly object_id: string }[],
+  options: { readonly urls: UrlOptions; readonly includeObjectTimerange: boolean },
+): Promise<(objectId: string) => SegmentObject> => {
+  const objects = await objectsOf(tx, segments, options)
+  const urls = urlsOfObjects(deps, context, options.urls)
+  return (id) => {
+    const shown: Mutable<SegmentObject> = { get_urls: [] }
+    showObject(shown, id, objects, urls, options.includeObjectTimerange)
+    return shown
+  }
 }
 
 type UrlsOfObject = (object: ShownObject) => readonly GetUrlItem[]
 
 // Where no URLs are wanted, no object's instances are parsed.
 const urlsOfObjects = (deps: Deps, context: Context, options: UrlOptions): UrlsOfObject => {
-  if (options.acceptGetUrls?.length === 0) return () => []
+  if (!wantsUrls(options)) return () => []
   const urls = urlMaker(deps, context, options)
-  return (object) => urls(parseInstances(object), object.content_type)
+  return ({ instances = '[]', content_type = null }) => urls(parseInstances({ instances }), content_type)
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }

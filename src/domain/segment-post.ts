@@ -12,7 +12,7 @@ import { type FlowRow, flowTimeRange, getWritableFlow } from './flow.ts'
 import { changeReferences, findObjects, isControlled, type ObjectRow, objectLocks, parseInstances } from './media-object.ts'
 import { ObjectRegistry } from './object-registry.ts'
 import { record } from './record.ts'
-import { extentColumns, lastBefore, listOverlapping } from './segment-ranges.ts'
+import { extentColumns, lastBefore, listOverlapping, type Placed } from './segment-ranges.ts'
 import { makeRoom } from './segment-room.ts'
 import { type NewSegment, parseSegmentPost, type SegmentPost } from './segment-schema.ts'
 
@@ -110,8 +110,6 @@ interface BatchOptions {
   readonly backendLabels: ReadonlySet<string>
   readonly missing: ReadonlySet<string>
 }
-
-type Placed = Pick<Row<'segments'>, 'start_ns' | 'end_ns' | 'timerange' | 'object_id' | 'ts_offset'>
 
 /** The segments of one request against the state of the flow, written in a few calls at the end. */
 class SegmentBatch {

@@ -1,6 +1,6 @@
 import { and, compare, eq, type Predicate } from '../core/predicate.ts'
 import { TimeRange } from '../core/time-range.ts'
-import type { Row } from '../storage/schema.ts'
+import type { ColumnName, Row } from '../storage/schema.ts'
 import type { Order, Page, ReadTx } from '../storage/tables.ts'
 import { hiddenStretches, hiding, visibleStretches } from './hidden.ts'
 
@@ -27,21 +27,27 @@ const startingIn = (flow: Timeline, startNs: bigint | undefined, endNs: bigint |
     ...(endNs === undefined ? [] : [compare('start_ns', '<', endNs)]),
   )
 
+const PLACE = ['start_ns', 'end_ns', 'timerange', 'object_id', 'ts_offset'] as const
+/** A segment as far as its place on the timeline goes. */
+export type Placed = Pick<SegmentRow, (typeof PLACE)[number]>
+
 /** The last segment that starts before `ns` (absent: the last of all). */
-export const lastBefore = async (tx: ReadTx, flow: Timeline, ns: bigint | undefined): Promise<SegmentRow | undefined> => {
+export const lastBefore = async (tx: ReadTx, flow: Timeline, ns: bigint | undefined): Promise<Placed | undefined> => {
   const hidden = hiddenStretches(flow)
   for (let before = ns; ; ) {
-    const row = (await tx.list('segments', { where: startingIn(flow, undefined, before), orderBy: byStart('desc'), limit: 1 })).rows[0]
+    const where = startingIn(flow, undefined, before)
+    const row = (await tx.list('segments', { columns: PLACE, where, orderBy: byStart('desc'), limit: 1 })).rows[0]
     const stretch = row && hiding(hidden, row.start_ns)
     if (!stretch) return row
     before = stretch.startNs
   }
 }
 
-const firstFrom = async (tx: ReadTx, flow: Timeline, ns: bigint | undefined): Promise<SegmentRow | undefined> => {
+const firstFrom = async (tx: ReadTx, flow: Timeline, ns: bigint | undefined): Promise<Placed | undefined> => {
   const hidden = hiddenStretches(flow)
   for (let from = ns; ; ) {
-    const row = (await tx.list('segments', { where: startingIn(flow, from, undefined), orderBy: byStart('asc'), limit: 1 })).rows[0]
+    const where = startingIn(flow, from, undefined)
+    const row = (await tx.list('segments', { columns: PLACE, where, orderBy: byStart('asc'), limit: 1 })).rows[0]
     const stretch = row && hiding(hidden, row.start_ns)
     if (!stretch) return row
     from = stretch.endNs
@@ -66,8 +72,23 @@ export interface SegmentSearch {
   readonly after?: bigint
 }
 
-/** Segments that overlap `range`, by time. `after` of the page: its last value is the `start_ns` to go on behind. */
-export const listOverlapping = async (tx: ReadTx, flow: Timeline, search: SegmentSearch): Promise<Page<SegmentRow>> => {
+type SegmentColumn = ColumnName<'segments'>
+
+/**
+ * Segments that overlap `range`, by time, with the columns asked for (all by default). `after` of the page: its last value is the
+ * `start_ns` to go on behind.
+ */
+export function listOverlapping<C extends SegmentColumn>(
+  tx: ReadTx,
+  flow: Timeline,
+  search: SegmentSearch & { readonly columns: readonly (C | 'start_ns')[] },
+): Promise<Page<Pick<SegmentRow, C | 'start_ns'>>>
+export function listOverlapping(tx: ReadTx, flow: Timeline, search: SegmentSearch): Promise<Page<SegmentRow>>
+export async function listOverlapping(
+  tx: ReadTx,
+  flow: Timeline,
+  search: SegmentSearch & { readonly columns?: readonly SegmentColumn[] },
+): Promise<Page<SegmentRow>> {
   if (search.range.isEmpty) return { rows: [] }
   const { startNs, endNs } = await overlapBounds(tx, flow, search.range)
   const stretches = visibleStretches(hiddenStretches(flow), startNs, endNs)
@@ -77,7 +98,8 @@ export const listOverlapping = async (tx: ReadTx, flow: Timeline, search: Segmen
   for (const [index, stretch] of stretches.entries()) {
     const where = and(startingIn(flow, stretch.startNs, stretch.endNs), ...(search.where ? [search.where] : []))
     const after = search.after === undefined ? {} : { after: [flow.id, flow.timeline_id, search.after] }
-    const page = await tx.list('segments', { where, orderBy, limit: search.limit - rows.length, ...after })
+    const limit = search.limit - rows.length
+    const page = await tx.list('segments', { where, orderBy, limit, ...after, ...(search.columns && { columns: search.columns }) })
     rows.push(...page.rows)
     if (page.after) return { rows, after: page.after }
     const last = rows.at(-1)
@@ -92,7 +114,7 @@ export const covered = (flow: Timeline, { startNs, endNs }: TimeRange): Predicat
   and(startingIn(flow, startNs, endNs), ...(endNs === undefined ? [] : [compare('end_ns', '<=', endNs)]))
 
 /** The first and the last segment that `range` covers; undefined when there is none. */
-export const coveredEnds = async (tx: ReadTx, flow: Timeline, range: TimeRange): Promise<readonly [SegmentRow, SegmentRow] | undefined> => {
+export const coveredEnds = async (tx: ReadTx, flow: Timeline, range: TimeRange): Promise<readonly [Placed, Placed] | undefined> => {
   if (range.isEmpty) return undefined
   const first = await firstFrom(tx, flow, range.startNs)
   let last = await lastBefore(tx, flow, range.endNs)

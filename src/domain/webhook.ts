@@ -176,15 +176,18 @@ export const webhookUseCases = ({ tables, clock, settings }: Deps) => {
     rotateSecret: (context: Context, id: string): Promise<{ readonly secret: string }> =>
       change(context, id, 'webhook.secret.rotate', async (tx, row, nowUs) => {
         const secrets = rotated(parseSecrets(row), nowUs)
-        await tx.update('webhooks', eq('id', id), { signing_secrets: JSON.stringify(secrets) })
+        await tx.update('webhooks', eq('id', id), { signing_secrets: JSON.stringify(secrets), updated: nowUs })
         return { secret: secrets.current }
       }),
 
     /** Stored events since then are sent again, behind those that wait already. Gives how many events are to be looked through. */
     replay: (context: Context, id: string, since: () => bigint): Promise<{ readonly events: number }> =>
-      change(context, id, 'webhook.replay', async (tx) => {
+      change(context, id, 'webhook.replay', async (tx, row, nowUs) => {
+        if (row.status === 'disabled' || row.status === 'error')
+          throw new TamsError('conflict', `Webhook ${id} has the status ${row.status}: enable it first`)
         const position = await seqBefore(tx, since())
         await tx.update('webhook_cursors', eq('webhook_id', id), { position, attempts: 0, next_attempt: 0n })
+        await tx.update('webhooks', eq('id', id), { updated: nowUs })
         return { events: Number((await lastSeq(tx)) - position) }
       }),
   }

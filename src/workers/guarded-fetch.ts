@@ -5,68 +5,77 @@ import { checkWebhookUrl, hostOf, isAllowedHost } from '../domain/webhook-url.ts
 
 export interface GuardedRequest {
   readonly url: string
-  readonly headers: Readonly<Record<string, string>>
-  readonly body: string
+  /** Default: GET. */
+  readonly method?: 'GET' | 'POST'
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string
+  /** Until the head of the answer is there; its body may take as long as `signal` lets it. */
   readonly timeoutMs: number
   readonly signal: AbortSignal
-}
-
-export interface GuardedAnswer {
-  readonly status: number
-  /** `Retry-After` in seconds. */
-  readonly retryAfter: number | undefined
 }
 
 export interface GuardOptions {
   readonly allowedHosts: readonly string[]
   /** All addresses of a host. */
   readonly resolve?: (host: string) => Promise<readonly string[]>
-  /** Further TLS settings: a private certificate authority. */
+  /** A private certificate authority. */
   readonly ca?: string
 }
 
-export type GuardedPost = (request: GuardedRequest) => Promise<GuardedAnswer>
+export type GuardedFetch = (request: GuardedRequest) => Promise<Response>
 
-/** So much of an answer is read, to have the connection used again. */
-const MAX_ANSWER_BYTES = 64 * 1024
+/** Of one host so many addresses are tried, as long as none can be connected to. */
+const MAX_ADDRESSES = 3
 
 /**
- * POSTs to a URL that somebody else has named. The host is looked up once, every address of it must be public (or the host
- * allowed), and the connection goes to that very address; redirects are not followed. Throws what a caller can show: the reason.
+ * Requests to URLs that somebody else has named. The host is looked up once, every address of it must be public (or the host
+ * allowed), and the connection goes to one of these very addresses; redirects are not followed. Throws what a caller can show: the
+ * reason.
  */
-export const guardedPost = ({ allowedHosts, resolve = resolveHost, ca }: GuardOptions): GuardedPost => {
-  const target = async (url: URL): Promise<string> => {
+export const guardedFetch = ({ allowedHosts, resolve = resolveHost, ca }: GuardOptions): GuardedFetch => {
+  const targets = async (url: URL): Promise<readonly string[]> => {
     const host = hostOf(url)
     const addresses = isIP(host) === 0 ? await resolve(host) : [host]
-    const [address] = addresses
-    if (address === undefined) throw new Error(`${host} has no address`)
-    if (!isAllowedHost(url, allowedHosts)) {
-      const refused = addresses.find((each) => !isPublicAddress(each))
-      if (refused !== undefined) throw new Error(`${host} leads to ${refused}, which is on this machine or a private network`)
-    }
-    return address
+    if (addresses.length === 0) throw new Error(`${host} has no address`)
+    const refused = isAllowedHost(url, allowedHosts) ? undefined : addresses.find((each) => !isPublicAddress(each))
+    if (refused !== undefined) throw new Error(`${host} leads to ${refused}, which is on this machine or a private network`)
+    return addresses.slice(0, MAX_ADDRESSES)
   }
 
-  return async ({ url: text, headers, body, timeoutMs, signal }) => {
+  return async ({ url: text, method = 'GET', headers, body, timeoutMs, signal }) => {
     const url = checkWebhookUrl(text, allowedHosts)
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
-    const address = await withSignal(target(url), limit)
-    const direct = new URL(url)
-    direct.hostname = isIP(address) === 6 ? `[${address}]` : address
-    const response = await fetch(direct, {
-      method: 'POST',
-      body,
-      headers: { ...headers, host: url.host },
-      redirect: 'manual',
-      signal: limit,
-      ...(url.protocol === 'https:' && { tls: { serverName: hostOf(url), ...(ca !== undefined && { ca }) } }),
-    })
-    await discard(response)
-    return { status: response.status, retryAfter: retryAfter(response.headers.get('retry-after')) }
+    const late = new AbortController()
+    const timer = setTimeout(() => late.abort(new DOMException(`no answer within ${timeoutMs} ms`, 'TimeoutError')), timeoutMs)
+    const limit = AbortSignal.any([signal, late.signal])
+    try {
+      let failure: unknown
+      for (const address of await withSignal(targets(url), limit)) {
+        const direct = new URL(url)
+        direct.hostname = isIP(address) === 6 ? `[${address}]` : address
+        try {
+          return await fetch(direct, {
+            method,
+            ...(body !== undefined && { body }),
+            headers: { ...headers, host: url.host },
+            redirect: 'manual',
+            signal: limit,
+            ...(url.protocol === 'https:' && { tls: { serverName: hostOf(url), ...(ca !== undefined && { ca }) } }),
+          })
+        } catch (error) {
+          if (limit.aborted) throw limit.reason
+          failure = error
+        }
+      }
+      throw failure
+    } finally {
+      clearTimeout(timer)
+    }
   }
 }
 
-const resolveHost = async (host: string): Promise<string[]> => (await lookup(host, { all: true })).map(({ address }) => address)
+// IPv4 first: a host with both is reachable by it from everywhere.
+const resolveHost = async (host: string): Promise<string[]> =>
+  (await lookup(host, { all: true })).sort((a, b) => a.family - b.family).map(({ address }) => address)
 
 const withSignal = <T>(promise: Promise<T>, signal: AbortSignal): Promise<T> =>
   Promise.race([
@@ -77,19 +86,3 @@ const withSignal = <T>(promise: Promise<T>, signal: AbortSignal): Promise<T> =>
       else signal.addEventListener('abort', abort, { once: true })
     }),
   ])
-
-const discard = async (response: Response): Promise<void> => {
-  if (!response.body) return
-  let read = 0
-  for await (const chunk of response.body) {
-    read += chunk.byteLength
-    if (read > MAX_ANSWER_BYTES) return
-  }
-}
-
-const retryAfter = (header: string | null): number | undefined => {
-  if (header === null) return undefined
-  if (/^\d{1,9}$/.test(header.trim())) return Number(header)
-  const date = Date.parse(header)
-  return Number.isNaN(date) ? undefined : Math.max(0, Math.ceil((date - Date.now()) / 1000))
-}

@@ -39,7 +39,7 @@ export const folders: readonly Folder[] = [
   { name: 'analytics', files: /^analytics\//, may: [...interfaces, 'analytics DuckDB'], packages: ['@sinclair/typebox'] },
   {
     name: 'start-up',
-    files: /^src\/(open-stores|storage-config)\.ts$/,
+    files: /^src\/(open-stores|open-media|storage-config)\.ts$/,
     may: [...everything, 'start-up', 'config', 'storage/sqlite', 'storage/disk', 'storage/s3', 'storage/vast'],
     packages: ['@sinclair/typebox'],
   },
@@ -97,4 +97,6 @@ const forbiddenArrow = ({ from, to, ours, typeOnly }: Import): string | undefine
 }
 
 const readsEnvironment = (file: string, text: string): boolean =>
-  !mayReadEnvironment.has(folderOf(file)?.name ?? '') && /^(?!\s*(?:\/\/|\*)).*\b(?:process|Bun|import\.meta)\.env\b/m.test(text)
+  !file.includes('/examples/') &&
+  !mayReadEnvironment.has(folderOf(file)?.name ?? '') &&
+  /^(?!\s*(?:\/\/|\*)).*\b(?:process|Bun|import\.meta)\.env\b/m.test(text)

@@ -23,6 +23,8 @@ export interface S3ServerKind {
   /** Keys that it holds and lists as S3 does. */
   takesKey(key: string): boolean
   readonly checksSignatures: boolean
+  /** Of uploads by signed URLs. */
+  readonly checksMd5: boolean
   readonly setsCors: boolean
   start(): Promise<S3Server>
 }
@@ -44,6 +46,7 @@ const kinds: readonly S3ServerKind[] = [
     program: find('versitygw'),
     takesKey: isPath,
     checksSignatures: true,
+    checksMd5: true,
     setsCors: true,
     start() {
       return launch(this, async (root, port) => {
@@ -63,6 +66,7 @@ const kinds: readonly S3ServerKind[] = [
     program: find('minio'),
     takesKey: (key) => isPath(key) && !key.includes('\\') && !/\p{Cc}/u.test(key),
     checksSignatures: true,
+    checksMd5: true,
     setsCors: false,
     start() {
       return launch(this, async (root, port) => ({
@@ -76,6 +80,7 @@ const kinds: readonly S3ServerKind[] = [
     program: hasMoto ? (python ?? undefined) : undefined,
     takesKey: (key) => isStorable(key) && !key.startsWith('/') && !key.includes('//') && !/\p{Cc}/u.test(key),
     checksSignatures: false,
+    checksMd5: false,
     setsCors: true,
     start() {
       return launch(this, async (_root, port) => ({ args: ['-m', 'moto.server', '-H', '127.0.0.1', '-p', String(port)], env: {} }))

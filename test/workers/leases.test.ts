@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { everything } from '../../src/core/predicate.ts'
+import type { Tables } from '../../src/storage/tables.ts'
 import { acquireLease, keepingLease, LeaseLost, releaseLease } from '../../src/workers/lease.ts'
 import { openApp, type TestApp } from '../support/app.ts'
 import { takeLease } from '../support/workers.ts'
@@ -67,17 +68,30 @@ test('a lease that is given back is free at once; giving back a lost one takes n
   await writeWith(second, 'now')
 })
 
-test('long work outside transactions keeps its lease, and is told when that fails', async () => {
+test('long work outside transactions keeps its lease, and is told when another has taken it', async () => {
+  const { tables } = app.deps
   const lease = await take('first')
-  const expiry = async () => (await app.deps.tables.read((tx) => tx.find('leases', ['work'])))?.expires ?? 0n
+  const expiry = async () => (await tables.read((tx) => tx.find('leases', ['work'])))?.expires ?? 0n
   const before = await expiry()
   app.clock.advance(20)
-  const work = async (signal: AbortSignal): Promise<string> => {
-    while ((await expiry()) === before) await Bun.sleep(1)
-    app.clock.advance(31)
-    await take('second')
-    await new Promise((resolve) => signal.addEventListener('abort', resolve))
-    return signal.reason instanceof LeaseLost ? 'told' : 'ended otherwise'
+  const renewed = Promise.withResolvers<void>()
+  const watched: Tables = {
+    read: tables.read.bind(tables),
+    write: async (work) => {
+      const value = await tables.write(work)
+      renewed.resolve()
+      return value
+    },
+    version: tables.version.bind(tables),
+    check: tables.check.bind(tables),
+    close: tables.close.bind(tables),
   }
-  expect(await keepingLease(app.deps.tables, lease, new AbortController().signal, work, 1)).toBe('told')
+  const work = async (signal: AbortSignal): Promise<unknown> => {
+    const told = new Promise((resolve) => signal.addEventListener('abort', () => resolve(signal.reason)))
+    await renewed.promise
+    expect(await expiry()).toBeGreaterThan(before + 19_000_000n)
+    await tables.write((tx) => tx.put('leases', [{ name: 'work', holder: 'second', expires: before, fence: lease.fence + 1n }]))
+    return told
+  }
+  expect(await keepingLease(watched, lease, new AbortController().signal, work, 1)).toBeInstanceOf(LeaseLost)
 })

@@ -171,14 +171,19 @@ describe('what happens while the bytes are copied', () => {
     const { flow, path } = await controlled()
     await askForCopy(path)
     const crash = new AbortController()
-    const crashing = during(async () => {
-      expectStatus(await app.delete(`/flows/${flow}/segments`), 204)
-      await removeBytes()
-      crash.abort(new Error('killed'))
-      throw crash.signal.reason
-    })
+    const crashing = withSecondary((store) => ({
+      put: async (key, body, options) => {
+        const copied = await new Response(body).bytes()
+        expectStatus(await app.delete(`/flows/${flow}/segments`), 204)
+        await removeBytes()
+        await store.put(key, new Response(copied).body ?? new ReadableStream(), options)
+        crash.abort(new Error('killed'))
+        throw crash.signal.reason
+      },
+    }))
     const lease = await takeLease(app.deps.tables, app.clock, crashing.name, 'crashed')
     await expect(crashing.step(lease, crash.signal)).rejects.toThrow('killed')
+    expect(await storedCount()).toBe(1)
     app.clock.advance(31)
     await copy()
     await removeBytes()

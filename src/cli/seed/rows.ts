@@ -29,12 +29,14 @@ export interface RowOptions extends Pick<SeedOptions, 'seed' | 'untilUs' | 'segm
 }
 
 type DayPath = (us: bigint) => string
+type RangeTexts = (startNs: bigint, endNs: bigint) => string
 
 const CREATOR = 'seed'
 
 /** Rows of flows, as planned. A flow comes with the last of its segments, so that its extent is that of what is there. */
 export function* seedRows(flows: Iterable<PlannedFlow>, options: RowOptions): Generator<SeedBatch> {
-  const addObject = objectAdder(options, dayPaths())
+  const ranges = rangeTexts()
+  const addObject = objectAdder(options, dayPaths(), ranges)
   let batch = emptyBatch()
   for (const flow of flows) {
     let extent: Extent | undefined
@@ -44,7 +46,7 @@ export function* seedRows(flows: Iterable<PlannedFlow>, options: RowOptions): Ge
         batch = emptyBatch()
       }
       if (!flow.donor) addObject(batch, flow, use.placed)
-      addSegments(batch, flow, use)
+      addSegments(batch, flow, use, ranges)
       extent = { startNs: extent?.startNs ?? use.startNs, endNs: endOf(use), lastUs: use.placed.createdUs }
     }
     addFlow(batch, flow, extent)
@@ -102,7 +104,7 @@ function* usesOf(flow: PlannedFlow, options: RowOptions): Generator<Use> {
   }
 }
 
-const addSegments = (batch: SeedBatch, flow: PlannedFlow, use: Use): void => {
+const addSegments = (batch: SeedBatch, flow: PlannedFlow, use: Use, rangeText: RangeTexts): void => {
   const { placed, segments } = use
   const length = segmentNs(use)
   const offsetNs = use.startNs - placed.startNs
@@ -128,7 +130,7 @@ const addSegments = (batch: SeedBatch, flow: PlannedFlow, use: Use): void => {
 }
 
 const objectAdder =
-  (options: RowOptions, dayPath: DayPath) =>
+  (options: RowOptions, dayPath: DayPath, rangeText: RangeTexts) =>
   (batch: SeedBatch, flow: PlannedFlow, placed: Placed): void => {
     const { objectId, createdUs, startNs, endNs } = placed
     if (placed.reads > 0) batch.object_access.push(accessRow(flow, placed, options))
@@ -203,7 +205,7 @@ const addFlow = (batch: SeedBatch, flow: PlannedFlow, extent: Extent | undefined
     segments_updated: extent ? (flow.donor ? flow.createdUs : extent.lastUs) : null,
     start_ns: extent?.startNs ?? null,
     end_ns: extent?.endNs ?? null,
-    timerange: extent ? rangeText(extent.startNs, extent.endNs) : null,
+    timerange: extent ? TimeRange.of(extent.startNs, extent.endNs).toString() : null,
     segment_count: BigInt(flow.segments),
     hidden: null,
   })
@@ -235,7 +237,17 @@ const addSource = (batch: SeedBatch, source: PlannedSource, createdUs: bigint): 
 
 const whole = (value: unknown): bigint | null => (typeof value === 'number' ? BigInt(value) : null)
 
-const rangeText = (startNs: bigint, endNs: bigint): string => TimeRange.of(startNs, endNs).toString()
+/** Text of a half-open range. Most are those of the call before, or begin where they end. */
+const rangeTexts = (): RangeTexts => {
+  let [from, to, start, end, text] = [0n, 0n, '', formatTimestamp(0n), '']
+  return (startNs, endNs) => {
+    if (startNs === from && endNs === to) return text
+    start = startNs === to ? end : formatTimestamp(startNs)
+    ;[from, to, end] = [startNs, endNs, formatTimestamp(endNs)]
+    text = `[${start}_${end})`
+    return text
+  }
+}
 
 const US_PER_DAY = 86_400_000_000n
 

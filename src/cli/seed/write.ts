@@ -37,10 +37,9 @@ const insert = async (tx: WriteTx, batch: SeedBatch): Promise<void> => {
   await tx.insert('object_access', batch.object_access)
 }
 
-const locksOf = (batch: SeedBatch): string[] => {
-  const keys = new Set<string>()
-  for (const { id } of batch.sources) keys.add(`source:${id}`)
-  for (const { id } of batch.flows) keys.add(`flow:${id}`)
-  for (const { flow_id, object_id } of batch.segments) keys.add(`flow:${flow_id}`).add(`object:${object_id}`)
-  return [...keys]
-}
+const locksOf = (batch: SeedBatch): string[] => [
+  ...batch.sources.map(({ id }) => `source:${id}`),
+  ...batch.flows.map(({ id }) => `flow:${id}`),
+  ...new Set(batch.segments.map(({ flow_id }) => flow_id)).values().map((id) => `flow:${id}`),
+  ...batch.object_refs.map(({ object_id }) => `object:${object_id}`),
+]

@@ -20,6 +20,8 @@ export interface S3ClientOptions {
 }
 
 const CONNECT_TIMEOUT_MS = 5000
+/** The longest pause of the SDK between two attempts. */
+const PAUSE_MS = 20_000
 const MAX_SOCKETS = 256
 
 /** One bucket, and how it is spoken to. */
@@ -65,7 +67,7 @@ export const createBucket = (options: S3ClientOptions): Bucket => {
       signal?.throwIfAborted()
       // The SDK's own limits cover one attempt; this one ends an operation that hangs in spite of them.
       const limit = new AbortController()
-      const timer = setTimeout(() => limit.abort(), idleTimeoutMs * (maxAttempts + 1))
+      const timer = setTimeout(() => limit.abort(), (idleTimeoutMs + PAUSE_MS) * maxAttempts)
       try {
         return await work({ abortSignal: signal ? AbortSignal.any([signal, limit.signal]) : limit.signal })
       } catch (error) {

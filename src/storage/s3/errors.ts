@@ -16,9 +16,12 @@ const metadataOf = (error: unknown): Metadata | undefined =>
     ? error.$metadata
     : undefined
 
-/** A 404 that is no S3 answer comes from a wrong endpoint or a proxy, and says nothing of the object. */
+/** An answer to HEAD has no body that says more than 404. */
+const missingNames = new Set(['NoSuchKey', 'NotFound', 'NoSuchVersion'])
+
+/** By name: Versity answers 404 to keys it does not know, and a wrong endpoint or a proxy may to anything. */
 export const isMissing = (error: unknown): boolean =>
-  error instanceof S3ServiceException && statusOf(error) === 404 && error.name !== 'NoSuchBucket'
+  error instanceof S3ServiceException && statusOf(error) === 404 && missingNames.has(error.name)
 
 /** HEAD has no body that could say more. */
 export const isPreconditionFailed = (error: unknown): boolean => statusOf(error) === 412

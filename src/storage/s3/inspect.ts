@@ -27,7 +27,7 @@ export interface Inspection {
 /** Signatures are refused at 15 minutes of difference; a URL loses the difference from its validity long before. */
 const SKEW_WARNING_S = 30
 const SKEW_ERROR_S = 15 * 60
-const REQUEST_TIMEOUT_MS = 10_000
+const REQUEST_TIMEOUT_MS = 5000
 
 /** Looks at the bucket as the service will use it. Finding nothing gives an empty list; never throws but for `signal`. */
 export const inspectBucket = async (inspection: Inspection, signal?: AbortSignal): Promise<readonly Finding[]> => {
@@ -37,16 +37,21 @@ export const inspectBucket = async (inspection: Inspection, signal?: AbortSignal
   return [...(await checkClock(inspection, signal)), ...(await checkWrites(inspection, signal)), ...(await checkCors(inspection, signal))]
 }
 
-export const headBucket = (bucket: Bucket, signal?: AbortSignal): Promise<void> =>
-  bucket.attempt(`Bucket ${bucket.name} cannot be used`, signal, async (options) => {
+/** Answers soon: it is asked while somebody waits. */
+export const headBucket = (bucket: Bucket, signal?: AbortSignal): Promise<void> => {
+  const what = `Bucket ${bucket.name} cannot be used`
+  const limit = AbortSignal.timeout(REQUEST_TIMEOUT_MS)
+  return bucket.attempt(what, signal, async ({ abortSignal }) => {
     try {
-      await bucket.client.send(new HeadBucketCommand({ Bucket: bucket.name }), options)
+      await bucket.client.send(new HeadBucketCommand({ Bucket: bucket.name }), { abortSignal: AbortSignal.any([abortSignal, limit]) })
     } catch (error) {
       // HEAD has no body to tell it.
       if (statusOf(error) === 404) throw new TamsError('unavailable', `Bucket ${bucket.name} does not exist`, { cause: error })
+      if (limit.aborted) throw new TamsError('unavailable', `${what}: the S3 service did not answer in time`, { cause: error })
       throw error
     }
   })
+}
 
 const checkBucket = async ({ bucket, clock, bucketUrl }: Inspection, signal?: AbortSignal): Promise<readonly Finding[]> => {
   try {

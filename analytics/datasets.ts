@@ -1,0 +1,92 @@
+import { and, eq, everything, isIn, not, or, type Predicate } from '../src/core/predicate.ts'
+import { type ColumnName, type Table, type TableName, tables } from '../src/storage/schema.ts'
+import type { LoadColumn, LoadKind } from './load.ts'
+
+/** How rows of a dataset belong to flows. `hiding`: rows with `start_ns`, of which some may be hidden. */
+export type Link = 'numbers flows' | 'of flows' | 'of flows, hiding'
+
+interface Dataset {
+  readonly table: TableName
+  /** Which rows of the table are there for a reader. */
+  readonly live: Predicate
+  readonly link?: Link
+}
+
+const live = eq('deletion_id', '')
+
+/** What SQL can be about. The names are those of views; linked datasets have a column `flow`, the number of the flow. */
+export const datasets = {
+  sources: { table: 'sources', live },
+  flows: { table: 'flows', live, link: 'numbers flows' },
+  segments: { table: 'segments', live: everything, link: 'of flows, hiding' },
+  object_refs: { table: 'object_refs', live: everything, link: 'of flows' },
+  objects: { table: 'objects', live: and(live, eq('state', 'registered')) },
+  object_access: { table: 'object_access', live: everything },
+  object_instances: { table: 'object_instances', live: everything },
+  storage_backends: { table: 'storage_backends', live: everything },
+  profiles: { table: 'profiles', live: everything },
+  tags: { table: 'tags', live: and(live, isIn('entity_type', ['flow', 'source', 'segment'])) },
+  deleted_sources: { table: 'sources', live: not(live) },
+  deleted_flows: { table: 'flows', live: not(live) },
+  deleted_objects: { table: 'objects', live: not(live) },
+} as const satisfies Record<string, Dataset>
+
+export type DatasetName = keyof typeof datasets
+type ColumnOf<D extends DatasetName> = ColumnName<(typeof datasets)[D]['table']>
+
+/** A wish of a report: these columns of these rows. */
+export interface DatasetRequest {
+  readonly dataset: DatasetName
+  readonly columns: readonly string[]
+  readonly where: Predicate
+  /** Of a linked dataset: only rows of these flows. */
+  readonly flows: Predicate
+}
+
+export const request = <D extends DatasetName>(
+  dataset: D,
+  columns: readonly ColumnOf<D>[],
+  where: Predicate = everything,
+  flows: Predicate = everything,
+): DatasetRequest => ({ dataset, columns, where, flows })
+
+export const datasetOf = (name: DatasetName): Dataset => datasets[name]
+
+export const columnsOf = (name: DatasetName): LoadColumn[] => {
+  const { columns } = tables[datasets[name].table] as Table
+  return Object.entries(columns).map(([column, { arrow }]) => ({ name: column, kind: loadKind(String(arrow)) }))
+}
+
+export const loadColumns = (name: DatasetName, wanted: readonly string[]): LoadColumn[] => {
+  const known = new Map(columnsOf(name).map((column) => [column.name, column]))
+  return wanted.map((column) => {
+    const found = known.get(column)
+    if (!found) throw new Error(`${name} has no column ${column}`)
+    return found
+  })
+}
+
+const loadKind = (arrow: string): LoadKind => {
+  if (arrow === 'Utf8') return 'text'
+  if (arrow === 'Int64') return 'int64'
+  if (arrow === 'Int32') return 'int32'
+  if (arrow === 'Float64') return 'float64'
+  if (arrow === 'Bool') return 'bool'
+  if (arrow.startsWith('Timestamp')) return 'time'
+  throw new Error(`columns of type ${arrow} cannot be loaded`)
+}
+
+/** Every table that the answer to a request depends on. */
+export const tablesRead = ({ dataset, where, flows }: DatasetRequest): Set<TableName> => {
+  const found = new Set<TableName>([datasets[dataset].table])
+  if (datasetOf(dataset).link?.startsWith('of flows')) found.add('flows')
+  const visit = (predicate: Predicate): void => {
+    if (predicate.kind === 'related') {
+      found.add(predicate.table as TableName)
+      visit(predicate.where)
+    } else if (predicate.kind === 'not') visit(predicate.term)
+    else if (predicate.kind === 'and' || predicate.kind === 'or') predicate.terms.forEach(visit)
+  }
+  visit(or(where, flows))
+  return found
+}

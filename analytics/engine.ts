@@ -1,0 +1,309 @@
+import {
+  BIGINT,
+  BOOLEAN,
+  DOUBLE,
+  DuckDBBlobValue,
+  type DuckDBConnection,
+  DuckDBDecimalType,
+  DuckDBDecimalValue,
+  DuckDBInstance,
+  DuckDBListValue,
+  DuckDBMapValue,
+  type DuckDBPreparedStatement,
+  type DuckDBResult,
+  DuckDBStructValue,
+  DuckDBTimestampTZValue,
+  DuckDBTimestampValue,
+  type DuckDBType,
+  DuckDBTypeId,
+  type DuckDBValue,
+  HUGEINT,
+  SQLNULL,
+  StatementType,
+  VARCHAR,
+} from '@duckdb/node-api'
+import { TamsError } from '../src/core/errors.ts'
+import { type Cell, exactInteger, type Json, type ResultColumn, type ResultTable } from './result.ts'
+
+export interface EngineOptions {
+  /** Of loaded tables and queries together. */
+  readonly memoryLimitMiB: number
+  readonly threads: number
+  /** Queries that run at a time; others wait, and their waiting counts as their time. */
+  readonly concurrency: number
+  /** The one directory in which files can be reached; without it none can. */
+  readonly directory?: string
+}
+
+export type Parameter = string | number | bigint | boolean | null
+
+export interface Query {
+  readonly sql: string
+  /** Bound to `$name`; for user SQL also by position. */
+  readonly parameters?: Readonly<Record<string, Parameter>> | readonly Parameter[]
+  /** Names that `sql` may use, each with the `select` it stands for; seen by this query only. */
+  readonly views?: Readonly<Record<string, string>>
+  readonly maxRows: number
+  readonly timeoutMs: number
+  readonly signal?: AbortSignal | undefined
+  /** What is wrong with the text is then its writer's to mend (`unprocessable`), not a bug. */
+  readonly userText?: boolean
+}
+
+export const LOADED = 'loaded'
+
+/**
+ * DuckDB's lifetime: one in-memory database without access to files, network or extensions, and a connection for each query.
+ * `query` throws `timeout` past its limit, the signal's reason when it is aborted, `unprocessable` where memory runs out.
+ */
+export class Engine {
+  private readonly waiting: (() => void)[] = []
+  private running = 0
+
+  private constructor(
+    private readonly instance: DuckDBInstance,
+    private readonly main: DuckDBConnection,
+    private readonly options: EngineOptions,
+  ) {}
+
+  static async open(options: EngineOptions): Promise<Engine> {
+    const instance = await DuckDBInstance.create(':memory:', {
+      threads: String(options.threads),
+      memory_limit: `${options.memoryLimitMiB}MiB`,
+      autoinstall_known_extensions: 'false',
+      autoload_known_extensions: 'false',
+      allow_community_extensions: 'false',
+      preserve_insertion_order: 'false',
+    })
+    const main = await instance.connect()
+    // In this order: each setting is out of reach behind the next. Without a directory nothing is written to disk when memory runs out.
+    const settings = ["temp_directory = ''", "TimeZone = 'UTC'", 'enable_external_access = false', 'lock_configuration = true']
+    if (options.directory !== undefined) settings.unshift(`allowed_directories = ['${options.directory.replaceAll("'", "''")}']`)
+    for (const setting of settings) await main.run(`set ${setting}`)
+    await main.run(`create schema ${LOADED}`)
+    return new Engine(instance, main, options)
+  }
+
+  /** For statements of this program that change what is loaded. */
+  async run(sql: string): Promise<void> {
+    await this.main.run(sql)
+  }
+
+  /** A connection for loading; the caller disconnects it. */
+  connect(): Promise<DuckDBConnection> {
+    return this.instance.connect()
+  }
+
+  /** The parsed text as JSON. Throws `unprocessable` for what is no SELECT. */
+  async parse(sql: string): Promise<unknown> {
+    const reader = await this.main.runAndReadAll('select json_serialize_sql($1::varchar)', [sql])
+    return JSON.parse(String(reader.getRows()[0]?.[0]))
+  }
+
+  async memoryBytes(): Promise<number> {
+    const reader = await this.main.runAndReadAll('select coalesce(sum(memory_usage_bytes), 0)::double from duckdb_memory()')
+    return Number(reader.getRows()[0]?.[0] ?? 0)
+  }
+
+  async query(query: Query): Promise<ResultTable> {
+    const deadline = performance.now() + query.timeoutMs
+    await this.enter(query.signal, query.timeoutMs)
+    try {
+      return await this.onConnection(query, deadline)
+    } finally {
+      this.leave()
+    }
+  }
+
+  close(): void {
+    this.main.disconnectSync()
+    this.instance.closeSync()
+  }
+
+  private async onConnection(query: Query, deadline: number): Promise<ResultTable> {
+    const connection = await this.instance.connect()
+    const stop: { reason?: unknown } = {}
+    let watch: NodeJS.Timeout | undefined
+    // An interruption between two steps is forgotten, so it is repeated until the query has ended.
+    const interrupt = (reason: unknown): void => {
+      stop.reason ??= reason
+      connection.interrupt()
+      watch ??= setInterval(() => connection.interrupt(), 20)
+    }
+    const onAbort = (): void => interrupt(query.signal?.reason ?? new Error('aborted'))
+    const timer = setTimeout(() => interrupt(timedOut(query.timeoutMs)), Math.max(0, deadline - performance.now()))
+    query.signal?.addEventListener('abort', onAbort)
+    try {
+      query.signal?.throwIfAborted()
+      for (const [name, select] of Object.entries(query.views ?? {}))
+        await connection.run(`create temp view ${quoteName(name)} as ${select}`)
+      const table = await read(connection, query, stop)
+      if (stop.reason !== undefined) throw stop.reason
+      return table
+    } catch (error) {
+      throw stop.reason ?? failure(error, query)
+    } finally {
+      clearTimeout(timer)
+      clearInterval(watch)
+      query.signal?.removeEventListener('abort', onAbort)
+      connection.disconnectSync()
+    }
+  }
+
+  private async enter(signal: AbortSignal | undefined, timeoutMs: number): Promise<void> {
+    signal?.throwIfAborted()
+    if (this.running < this.options.concurrency) {
+      this.running++
+      return
+    }
+    const turn = Promise.withResolvers<void>()
+    this.waiting.push(turn.resolve)
+    const giveUp = (reason: unknown): void => {
+      const at = this.waiting.indexOf(turn.resolve)
+      if (at < 0) return
+      this.waiting.splice(at, 1)
+      turn.reject(reason)
+    }
+    const onAbort = (): void => giveUp(signal?.reason)
+    const timer = setTimeout(() => giveUp(timedOut(timeoutMs)), timeoutMs)
+    signal?.addEventListener('abort', onAbort)
+    try {
+      await turn.promise
+    } finally {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', onAbort)
+    }
+  }
+
+  // The place goes to the next in line without becoming free in between.
+  private leave(): void {
+    const next = this.waiting.shift()
+    if (next) next()
+    else this.running--
+  }
+}
+
+export const quoteName = (name: string): string => `"${name.replaceAll('"', '""')}"`
+
+const timedOut = (timeoutMs: number): TamsError => new TamsError('timeout', `The query took longer than ${timeoutMs} ms`)
+
+/** `unprocessable` where the database ran out of the memory it may use, undefined for anything else. */
+export const memoryFailure = (error: unknown): TamsError | undefined =>
+  error instanceof Error && /Out of Memory Error|failed to (allocate|pin)/i.test(error.message)
+    ? new TamsError('unprocessable', 'The query needs more memory than analytics may use; narrow it by filters', { cause: error })
+    : undefined
+
+const failure = (error: unknown, query: Query): unknown => {
+  const message = error instanceof Error ? error.message : String(error)
+  const tooLarge = memoryFailure(error)
+  if (tooLarge) return tooLarge
+  if (!query.userText) return error
+  return new TamsError('unprocessable', `sql: ${firstLine(message)}`, { field: 'sql', cause: error })
+}
+
+const firstLine = (message: string): string => message.split('\n', 1).join().slice(0, 500)
+
+const read = async (connection: DuckDBConnection, query: Query, stop: { readonly reason?: unknown }): Promise<ResultTable> => {
+  const extracted = await connection.extractStatements(query.sql)
+  if (extracted.count !== 1) throw new Error(`one statement is needed, not ${extracted.count}`)
+  const prepared = await extracted.prepare(0)
+  try {
+    if (prepared.statementType !== StatementType.SELECT) throw new Error('only SELECT is possible')
+    const { parameters } = query
+    if (parameters) bind(prepared, parameters)
+    return await readRows(await prepared.stream(), query.maxRows, stop)
+  } finally {
+    prepared.destroySync()
+  }
+}
+
+// Left to itself the client binds bigints as 128-bit integers, which few functions take.
+const bind = (prepared: DuckDBPreparedStatement, parameters: NonNullable<Query['parameters']>): void => {
+  const typeOf = (value: Parameter): DuckDBType => {
+    if (typeof value === 'bigint') return BigInt.asIntN(64, value) === value ? BIGINT : HUGEINT
+    if (typeof value === 'number') return DOUBLE
+    if (typeof value === 'boolean') return BOOLEAN
+    return value === null ? SQLNULL : VARCHAR
+  }
+  if (Array.isArray(parameters)) {
+    const values: readonly Parameter[] = parameters
+    prepared.bind([...values], values.map(typeOf))
+    return
+  }
+  const values = Object.entries(parameters as Readonly<Record<string, Parameter>>)
+  prepared.bind(Object.fromEntries(values), Object.fromEntries(values.map(([name, value]) => [name, typeOf(value)])))
+}
+
+const readRows = async (result: DuckDBResult, maxRows: number, stop: { readonly reason?: unknown }): Promise<ResultTable> => {
+  const types = result.columnTypes()
+  const columns = result.deduplicatedColumnNames().map((name, i) => columnOf(name, types[i]))
+  const rows: Cell[][] = []
+  for (;;) {
+    const chunk = await result.fetchChunk()
+    if (!chunk || chunk.rowCount === 0 || stop.reason !== undefined) return { columns, rows, truncated: false }
+    const room = maxRows - rows.length
+    if (room <= 0) return { columns, rows, truncated: true }
+    const values = columns.map((column, i) => chunk.getColumnValues(i).map((value) => cellOf(column, value)))
+    const count = Math.min(room, chunk.rowCount)
+    for (let row = 0; row < count; row++) rows.push(values.map((cells) => cells[row] ?? null))
+    if (count < chunk.rowCount) return { columns, rows, truncated: true }
+  }
+}
+
+const INTEGERS = new Set([
+  DuckDBTypeId.TINYINT,
+  DuckDBTypeId.SMALLINT,
+  DuckDBTypeId.INTEGER,
+  DuckDBTypeId.BIGINT,
+  DuckDBTypeId.UTINYINT,
+  DuckDBTypeId.USMALLINT,
+  DuckDBTypeId.UINTEGER,
+])
+const WIDE_INTEGERS = new Set([DuckDBTypeId.HUGEINT, DuckDBTypeId.UBIGINT, DuckDBTypeId.UHUGEINT])
+const NESTED = new Set([DuckDBTypeId.LIST, DuckDBTypeId.STRUCT, DuckDBTypeId.MAP, DuckDBTypeId.ARRAY])
+
+const columnOf = (name: string, type: DuckDBType | undefined): ResultColumn => {
+  const id = type?.typeId ?? DuckDBTypeId.VARCHAR
+  if (INTEGERS.has(id)) return { name, kind: 'int64', scale: 0 }
+  if (WIDE_INTEGERS.has(id)) return { name, kind: 'decimal', scale: 0 }
+  if (type instanceof DuckDBDecimalType) return { name, kind: 'decimal', scale: type.scale }
+  if (id === DuckDBTypeId.DOUBLE || id === DuckDBTypeId.FLOAT) return { name, kind: 'float64', scale: 0 }
+  if (id === DuckDBTypeId.BOOLEAN) return { name, kind: 'bool', scale: 0 }
+  if (id === DuckDBTypeId.TIMESTAMP || id === DuckDBTypeId.TIMESTAMP_TZ) return { name, kind: 'time', scale: 0 }
+  if (NESTED.has(id)) return { name, kind: 'json', scale: 0 }
+  return { name, kind: 'text', scale: 0 }
+}
+
+const cellOf = (column: ResultColumn, value: DuckDBValue): Cell => {
+  if (value === null) return null
+  switch (column.kind) {
+    case 'int64':
+      return BigInt(value as number | bigint)
+    case 'decimal':
+      return value instanceof DuckDBDecimalValue ? value.value : BigInt(value as bigint)
+    case 'time':
+      return value instanceof DuckDBTimestampValue || value instanceof DuckDBTimestampTZValue ? value.micros : null
+    case 'json':
+      return nested(value)
+    case 'text':
+      return value instanceof DuckDBBlobValue ? Buffer.from(value.bytes).toString('hex') : String(value)
+    case 'float64':
+    case 'bool':
+      return value as number | boolean
+    default:
+      throw new Error(`unhandled ${column.kind satisfies never}`)
+  }
+}
+
+const nested = (value: DuckDBValue): Json => {
+  if (value === null) return null
+  if (typeof value === 'bigint') return exactInteger(value)
+  if (typeof value === 'number') return Number.isFinite(value) ? value : null
+  if (typeof value === 'string' || typeof value === 'boolean') return value
+  if (value instanceof DuckDBListValue) return value.items.map(nested)
+  if (value instanceof DuckDBStructValue)
+    return Object.fromEntries(Object.entries(value.entries).map(([name, member]) => [name, nested(member)]))
+  if (value instanceof DuckDBMapValue)
+    return Object.fromEntries(value.entries.map(({ key, value: member }) => [String(key), nested(member)]))
+  return 'items' in value && Array.isArray(value.items) ? value.items.map(nested) : String(value)
+}

@@ -1,0 +1,309 @@
+import {
+  BIGINT,
+  BOOLEAN,
+  DOUBLE,
+  type DuckDBAppender,
+  DuckDBDataChunk,
+  type DuckDBType,
+  INTEGER,
+  TIMESTAMP,
+  VARCHAR,
+} from '@duckdb/node-api'
+import duckdb from '@duckdb/node-bindings'
+import type { Data, RecordBatch, Vector } from 'apache-arrow'
+import { type Engine, LOADED, quoteName } from './engine.ts'
+
+export type LoadKind = 'int32' | 'int64' | 'float64' | 'bool' | 'time' | 'text'
+
+export interface LoadColumn {
+  readonly name: string
+  readonly kind: LoadKind
+}
+
+/** A column that is not scanned but made from the batch: numbers, where −1 drops the row. */
+export interface DerivedColumn {
+  readonly name: string
+  of(batch: RecordBatch): Int32Array<ArrayBuffer>
+}
+
+export interface LoadRequest {
+  /** Of the table; unique in the engine. */
+  readonly name: string
+  /** Those that are kept; a batch may have more, for the derived column. */
+  readonly columns: readonly LoadColumn[]
+  readonly derived?: DerivedColumn | undefined
+  readonly batches: AsyncIterable<RecordBatch>
+}
+
+export interface LoadedTable {
+  /** What a view on the rows is made of: names and values as scanned, text in full. */
+  readonly select: string
+  /** Rows that came, also those that the derived column dropped. */
+  readonly rowsScanned: number
+  /** An estimate of the memory it takes. */
+  readonly bytes: number
+  drop(): Promise<void>
+}
+
+const CHUNK_ROWS = 2048
+
+/**
+ * Copies Arrow batches into a DuckDB table. Numbers go as whole arrays, 2,048 at a time; text that repeats goes as codes into a
+ * dictionary of its own, which the view joins (text cell by cell is six times slower).
+ */
+export const load = async (engine: Engine, request: LoadRequest): Promise<LoadedTable> => {
+  const { name, derived } = request
+  const connection = await engine.connect()
+  const created: string[] = []
+  const drop = async (): Promise<void> => {
+    for (const table of created.splice(0)) await engine.run(`drop table if exists ${LOADED}.${quoteName(table)}`)
+  }
+  const create = async (table: string, columns: string): Promise<void> => {
+    await engine.run(`create table ${LOADED}.${quoteName(table)} (${columns})`)
+    created.push(table)
+  }
+  try {
+    const iterator = request.batches[Symbol.asyncIterator]()
+    let step = await iterator.next()
+    // How a text column is kept is decided by its first batch.
+    const first = step.done ? undefined : step.value
+    const columns = request.columns.map((column) => columnLoader(column, first))
+    const types = [...(derived ? [INTEGER] : []), ...columns.map(({ type }) => type)]
+    const names = [...(derived ? [derived.name] : []), ...columns.map((column) => column.name)]
+    // A table needs a column; rows without any are counted by this one.
+    if (types.length === 0) {
+      types.push(BOOLEAN)
+      names.push('present')
+    }
+    await create(name, names.map((column, i) => `${quoteName(column)} ${types[i]}`).join(', '))
+    const appender = await connection.createAppender(name, LOADED)
+    let rowsScanned = 0
+    let bytes = 0
+    try {
+      while (!step.done) {
+        const batch = step.value
+        rowsScanned += batch.numRows
+        bytes += appendBatch(appender, types, columns, derived, batch)
+        step = await iterator.next()
+      }
+    } finally {
+      appender.closeSync()
+      await iterator.return?.()
+    }
+    const joins: string[] = []
+    const selected = derived ? [`r.${quoteName(derived.name)}`] : []
+    for (const [i, column] of columns.entries()) {
+      if (!column.dictionary) {
+        selected.push(`r.${quoteName(column.name)}`)
+        continue
+      }
+      const table = `${name}_${i}`
+      await create(table, 'code INTEGER, value VARCHAR')
+      bytes += appendDictionary(await connection.createAppender(table, LOADED), column.dictionary)
+      joins.push(`left join ${LOADED}.${quoteName(table)} d${i} on d${i}.code = r.${quoteName(column.name)}`)
+      selected.push(`d${i}.value as ${quoteName(column.name)}`)
+    }
+    const where = derived ? ` where r.${quoteName(derived.name)} >= 0` : ''
+    const select = `select ${selected.join(', ') || 'r.present'} from ${LOADED}.${quoteName(name)} r ${joins.join(' ')}${where}`
+    return { select, rowsScanned, bytes, drop }
+  } catch (error) {
+    await drop()
+    throw error
+  } finally {
+    connection.disconnectSync()
+  }
+}
+
+type RawVector = ReturnType<typeof duckdb.data_chunk_get_vector>
+
+interface ColumnLoader {
+  readonly name: string
+  readonly type: DuckDBType
+  /** Distinct texts so far, by code. */
+  readonly dictionary?: ReadonlyMap<string, number>
+  /** Gives a function that fills a vector with the rows `from` to `to` of the batch, and the bytes that the batch takes. */
+  open(data: Data): { readonly bytes: number; fill(vector: RawVector, from: number, to: number): void }
+}
+
+const columnLoader = ({ name, kind }: LoadColumn, first: RecordBatch | undefined): ColumnLoader => {
+  switch (kind) {
+    case 'int32':
+      return { name, type: INTEGER, open: (data) => numbers(data, data.values as Int32Array) }
+    case 'int64':
+      return { name, type: BIGINT, open: (data) => numbers(data, data.values as BigInt64Array) }
+    case 'time':
+      return { name, type: TIMESTAMP, open: (data) => numbers(data, data.values as BigInt64Array) }
+    case 'float64':
+      return { name, type: DOUBLE, open: (data) => numbers(data, data.values as Float64Array) }
+    case 'bool':
+      return { name, type: BOOLEAN, open: (data) => numbers(data, bitsToBytes(data)) }
+    case 'text':
+      return repeats(first, name) ? codedText(name) : plainText(name)
+    default:
+      throw new Error(`unhandled ${kind satisfies never}`)
+  }
+}
+
+const dataOf = (batch: RecordBatch, name: string): Data => {
+  const data = batch.getChild(name)?.data[0]
+  if (!data) throw new Error(`a scanned batch has no column ${name}`)
+  return data
+}
+
+const repeats = (first: RecordBatch | undefined, name: string): boolean =>
+  first !== undefined && first.numRows > CHUNK_ROWS && (dataOf(first, name).dictionary?.length ?? 0) * 4 <= first.numRows
+
+type Numbers = Int32Array | BigInt64Array | Float64Array | Uint8Array
+
+const numbers = (data: Data, values: Numbers) => {
+  const width = values.BYTES_PER_ELEMENT
+  const validity = validityOf(data)
+  return {
+    bytes: data.length * width,
+    fill(vector: RawVector, from: number, to: number): void {
+      duckdb.copy_data_to_vector(vector, 0, bufferOf(values), values.byteOffset + from * width, (to - from) * width)
+      setValidity(vector, validity, from, to)
+    },
+  }
+}
+
+const codedText = (name: string): ColumnLoader => {
+  const dictionary = new Map<string, number>()
+  return {
+    name,
+    type: INTEGER,
+    dictionary,
+    open(data) {
+      const texts = dictionaryOf(data, name)
+      const known = Int32Array.from({ length: texts.length }, (_, i) => {
+        const text = texts.get(i) as string
+        const code = dictionary.get(text) ?? dictionary.size
+        if (code === dictionary.size) dictionary.set(text, code)
+        return code
+      })
+      const codes = data.values as Int32Array
+      const values = new Int32Array(data.length)
+      for (let i = 0; i < values.length; i++) values[i] = known[codes[i] ?? 0] ?? 0
+      return numbers(data, values)
+    },
+  }
+}
+
+const plainText = (name: string): ColumnLoader => ({
+  name,
+  type: VARCHAR,
+  open(data) {
+    const texts = dictionaryOf(data, name)
+    const codes = data.values as Int32Array
+    const validity = validityOf(data)
+    const bytesAt = textBytes(texts)
+    return {
+      bytes: data.length * 16 + texts.data.reduce((sum, part) => sum + part.values.byteLength, 0),
+      fill(vector, from, to) {
+        for (let i = from; i < to; i++)
+          if (validity === undefined || ((validity[i >> 3] ?? 0) >> (i & 7)) & 1)
+            duckdb.vector_assign_string_element_len(vector, i - from, bytesAt(codes[i] ?? 0))
+        setValidity(vector, validity, from, to)
+      },
+    }
+  },
+})
+
+const dictionaryOf = (data: Data, name: string): Vector => {
+  if (!data.dictionary) throw new Error(`text column ${name} is not dictionary-encoded`)
+  return data.dictionary
+}
+
+const encoder = new TextEncoder()
+
+/** The UTF-8 of a text, without decoding it where it lies in one piece. */
+const textBytes = (texts: Vector): ((index: number) => Uint8Array) => {
+  const [part, another] = texts.data
+  if (!part || another || part.offset !== 0) return (index) => encoder.encode(texts.get(index) as string)
+  const { values, valueOffsets } = part as Data & { readonly values: Uint8Array; readonly valueOffsets: Int32Array }
+  return (index) => values.subarray(valueOffsets[index], valueOffsets[index + 1])
+}
+
+/** Bit set: the cell has a value. undefined: all have. From bit 0 on, whatever the slice. */
+const validityOf = (data: Data): Uint8Array | undefined => {
+  if (data.nullCount === 0 || !data.nullBitmap?.byteLength) return undefined
+  return data.offset % 8 === 0 ? data.nullBitmap.subarray(data.offset >> 3) : shifted(data.nullBitmap, data.offset, data.length)
+}
+
+const shifted = (bits: Uint8Array, offset: number, length: number): Uint8Array => {
+  const result = new Uint8Array((length + 7) >> 3)
+  for (let i = 0; i < length; i++) {
+    const at = offset + i
+    if (((bits[at >> 3] ?? 0) >> (at & 7)) & 1) result[i >> 3] = (result[i >> 3] ?? 0) | (1 << (i & 7))
+  }
+  return result
+}
+
+const bitsToBytes = (data: Data): Uint8Array => {
+  const bits = data.values as Uint8Array
+  const bytes = new Uint8Array(data.length)
+  for (let i = 0; i < bytes.length; i++) {
+    const at = data.offset + i
+    bytes[i] = ((bits[at >> 3] ?? 0) >> (at & 7)) & 1
+  }
+  return bytes
+}
+
+// Chunks begin at multiples of 2,048 rows, so their bits begin at a byte.
+const setValidity = (vector: RawVector, validity: Uint8Array | undefined, from: number, to: number): void => {
+  if (!validity) return
+  duckdb.vector_ensure_validity_writable(vector)
+  duckdb.copy_data_to_vector_validity(vector, 0, bufferOf(validity), validity.byteOffset + (from >> 3), (to - from + 7) >> 3)
+}
+
+const bufferOf = (view: ArrayBufferView): ArrayBuffer => {
+  if (view.buffer instanceof ArrayBuffer) return view.buffer
+  throw new Error('a scanned batch lies in shared memory')
+}
+
+const appendBatch = (
+  appender: DuckDBAppender,
+  types: readonly DuckDBType[],
+  columns: readonly ColumnLoader[],
+  derived: DerivedColumn | undefined,
+  batch: RecordBatch,
+): number => {
+  const opened = columns.map((column) => column.open(dataOf(batch, column.name)))
+  if (derived) {
+    const values = derived.of(batch)
+    opened.unshift({ bytes: values.byteLength, fill: (vector, from, to) => copyCodes(vector, values, from, to) })
+  }
+  for (let from = 0; from < batch.numRows; from += CHUNK_ROWS) {
+    const to = Math.min(from + CHUNK_ROWS, batch.numRows)
+    const chunk = DuckDBDataChunk.create(types, to - from)
+    for (const [i, column] of opened.entries()) column.fill(duckdb.data_chunk_get_vector(chunk.chunk, i), from, to)
+    appender.appendDataChunk(chunk)
+  }
+  return opened.reduce((sum, { bytes }) => sum + bytes, batch.numRows)
+}
+
+const copyCodes = (vector: RawVector, values: Int32Array<ArrayBuffer>, from: number, to: number): void =>
+  duckdb.copy_data_to_vector(vector, 0, values.buffer, values.byteOffset + from * 4, (to - from) * 4)
+
+const appendDictionary = (appender: DuckDBAppender, dictionary: ReadonlyMap<string, number>): number => {
+  const texts = [...dictionary.keys()]
+  let bytes = 0
+  for (let from = 0; from < texts.length; from += CHUNK_ROWS) {
+    const part = texts.slice(from, from + CHUNK_ROWS)
+    const chunk = DuckDBDataChunk.create([INTEGER, VARCHAR], part.length)
+    copyCodes(
+      duckdb.data_chunk_get_vector(chunk.chunk, 0),
+      Int32Array.from(part, (_, i) => from + i),
+      0,
+      part.length,
+    )
+    const vector = duckdb.data_chunk_get_vector(chunk.chunk, 1)
+    for (const [i, text] of part.entries()) {
+      duckdb.vector_assign_string_element(vector, i, text)
+      bytes += 20 + text.length
+    }
+    appender.appendDataChunk(chunk)
+  }
+  appender.closeSync()
+  return bytes
+}

@@ -1,0 +1,62 @@
+import { Type } from '@sinclair/typebox'
+import { MetricParameter, measure, metricOf } from '../metrics.ts'
+import { report } from '../report.ts'
+import { ALL_FILTERS, DEFAULT_METRIC, LimitParameter, Nullable, Real, Text, Whole } from './shared.ts'
+
+// The median deviation of a normal distribution, as a part of its standard deviation.
+const MAD_OF_NORMAL = 0.6744897501960817
+
+export const anomalies = report({
+  name: 'anomalies',
+  summary: 'Segments, objects or flows whose metric is far from the others’, by z-score or by the median absolute deviation (mad).',
+  filters: ALL_FILTERS,
+  parameters: Type.Object({
+    metric: MetricParameter(DEFAULT_METRIC),
+    method: Type.Union([Type.Literal('zscore'), Type.Literal('mad')], { default: 'zscore' }),
+    threshold: Type.Number({
+      exclusiveMinimum: 0,
+      maximum: 1e9,
+      default: 3,
+      description: 'Scores from this on, either way, are anomalies',
+    }),
+    n: LimitParameter(100),
+  }),
+  shape: 'table',
+  result: Type.Object({
+    flow_id: Nullable(Text),
+    start_ns: Nullable(Whole),
+    object_id: Nullable(Text),
+    value: Real,
+    expected: Real,
+    score: Real,
+  }),
+  plan: ({ metric, method, threshold, n }, filters) => {
+    const { select, datasets } = measure(metric, filters, { identity: true })
+    const subject = metricOf(metric).of
+    const column = (name: string, type: string, of: readonly string[]) => (of.includes(subject) ? name : `null::${type} as ${name}`)
+    return {
+      datasets,
+      bind: { threshold, n: BigInt(n) },
+      sql: `
+        with measured as (${select}),
+        ${method === 'zscore' ? Z_SCORE : MAD}
+        select
+          ${column('flow_id', 'varchar', ['segments', 'flows'])},
+          ${column('start_ns', 'bigint', ['segments'])},
+          ${column('object_id', 'varchar', ['segments', 'objects'])},
+          value,
+          centre as expected,
+          (value - centre) / spread as score
+        from measured, typical
+        where value is not null and spread > 0 and abs(value - centre) / spread >= $threshold
+        order by abs(value - centre) / spread desc, flow_id, start_ns, object_id
+        limit $n`,
+    }
+  },
+})
+
+const Z_SCORE = 'typical as (select avg(value) as centre, stddev_pop(value) as spread from measured)'
+const MAD = `middle as (select median(value) as centre from measured),
+        typical as (
+          select any_value(centre) as centre, median(abs(value - centre)) / ${MAD_OF_NORMAL} as spread from measured, middle
+        )`

@@ -1,0 +1,44 @@
+import { Type } from '@sinclair/typebox'
+import { invalid } from '../../src/core/errors.ts'
+import { MetricParameter, measure, metricOf } from '../metrics.ts'
+import { report } from '../report.ts'
+import { ALL_FILTERS, Nullable, Real, Whole } from './shared.ts'
+
+const Value = Nullable(Real)
+
+export const correlation = report({
+  name: 'correlation',
+  summary: 'How two metrics of the same things go together: Pearson’s and Spearman’s coefficient, and the straight line of y over x.',
+  filters: ALL_FILTERS,
+  parameters: Type.Object({ x: MetricParameter('object_duration'), y: MetricParameter('object_size') }),
+  shape: 'object',
+  result: Type.Object({ count: Whole, pearson: Value, spearman: Value, slope: Value, intercept: Value, r2: Value }),
+  plan: ({ x, y }, filters) => {
+    if (metricOf(x).of !== metricOf(y).of)
+      throw invalid('y', `${y} is a metric of ${metricOf(y).of} and ${x} of ${metricOf(x).of}; both have to be of the same things`)
+    const { select, datasets } = measure(x, filters, { second: y })
+    return {
+      datasets,
+      sql: `
+        with measured as (${select}),
+        pairs as (select value as x, second as y from measured where value is not null and second is not null),
+        ranked as (
+          select
+            rank() over (order by x) + (count(*) over (partition by x) - 1) / 2 as rank_x,
+            rank() over (order by y) + (count(*) over (partition by y) - 1) / 2 as rank_y
+          from pairs
+        )
+        select
+          count(*) as count,
+          ${finite('corr(x, y)')} as pearson,
+          (select ${finite('corr(rank_x, rank_y)')} from ranked) as spearman,
+          ${finite('regr_slope(y, x)')} as slope,
+          ${finite('regr_intercept(y, x)')} as intercept,
+          ${finite('regr_r2(y, x)')} as r2
+        from pairs`,
+    }
+  },
+})
+
+// Where all values are the same there is no line.
+const finite = (value: string): string => `case when isfinite(${value}) then ${value} end`

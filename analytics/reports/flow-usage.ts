@@ -1,0 +1,44 @@
+import { Type } from '@sinclair/typebox'
+import { and, eq, everything, type Predicate, related } from '../../src/core/predicate.ts'
+import { request } from '../datasets.ts'
+import { flowRows } from '../filters.ts'
+import { report } from '../report.ts'
+import { ALL_FILTERS, Nullable, Real, Tally, Whole } from './shared.ts'
+
+export const flowUsage = report({
+  name: 'flow-usage',
+  summary: 'How many flows there are, of which formats, and the bytes of the objects that they use (each object counted once).',
+  filters: ALL_FILTERS,
+  parameters: Type.Object({}),
+  shape: 'object',
+  result: Type.Object({
+    total_flows: Whole,
+    format_distribution: Tally,
+    estimated_storage_bytes: Whole,
+    average_flow_size: Nullable(Real),
+  }),
+  plan: (_, filters) => {
+    const flows = flowRows(filters)
+    return {
+      datasets: [request('flows', ['format'], flows), request('objects', ['size'], usedBy(flows))],
+      sql: `
+        with bytes as (select coalesce(sum(size), 0) as total from objects),
+        formats as (select format, count(*) as flows from flows group by format)
+        select
+          (select count(*) from flows) as total_flows,
+          coalesce((select map_from_entries(list((format, flows) order by format)) from formats), map {}::map(varchar, bigint)) as format_distribution,
+          bytes.total as estimated_storage_bytes,
+          bytes.total::double / nullif((select count(*) from flows), 0) as average_flow_size
+        from bytes`,
+    }
+  },
+})
+
+/** Objects that a live flow uses; with a condition, that such a flow uses. */
+export const usedBy = (flows: Predicate = everything, negated = false): Predicate =>
+  related(
+    'object_refs',
+    { object_id: 'id' },
+    related('flows', { id: 'flow_id', timeline_id: 'timeline_id' }, and(eq('deletion_id', ''), flows)),
+    negated,
+  )

@@ -1,0 +1,52 @@
+import { Type } from '@sinclair/typebox'
+import { request } from '../datasets.ts'
+import { flowsMatching, objectRows, segmentRows } from '../filters.ts'
+import { report } from '../report.ts'
+import { ALL_FILTERS, LimitParameter, Nullable, Text, Whole } from './shared.ts'
+
+export const reuse = report({
+  name: 'reuse',
+  summary: 'Objects that more than one segment uses, and the bytes saved against a copy for each flow that uses them.',
+  filters: ALL_FILTERS,
+  parameters: Type.Object({ n: LimitParameter(100, 'objects') }),
+  shape: 'object',
+  result: Type.Object({
+    used_objects: Whole,
+    reused_objects: Whole,
+    objects_in_several_flows: Whole,
+    bytes_saved: Whole,
+    objects: Type.Array(
+      Type.Object({ object_id: Text, segments: Whole, flows: Whole, size: Nullable(Whole), bytes_saved: Nullable(Whole) }),
+    ),
+  }),
+  plan: ({ n }, filters) => {
+    // Which segments count is what the filters say; of their objects only the size is needed.
+    const { startUs: _start, endUs: _end, ...others } = filters
+    return {
+      datasets: [
+        request('segments', ['object_id'], segmentRows(filters), flowsMatching(filters)),
+        request('objects', ['id', 'size'], objectRows(others)),
+      ],
+      bind: { n: BigInt(n) },
+      sql: `
+        with used as (
+          select object_id, count(*) as segments, count(distinct flow) as flows from segments group by object_id
+        ),
+        sized as (
+          select u.object_id, u.segments, u.flows, o.size, (o.size::hugeint * (u.flows - 1)) as bytes_saved
+          from used u left join objects o on o.id = u.object_id
+        ),
+        most as (
+          select * from sized where segments > 1
+          order by bytes_saved desc nulls last, segments desc, object_id limit $n
+        )
+        select
+          count(*) as used_objects,
+          count(*) filter (segments > 1) as reused_objects,
+          count(*) filter (flows > 1) as objects_in_several_flows,
+          coalesce(sum(bytes_saved), 0) as bytes_saved,
+          coalesce((select list(most order by bytes_saved desc nulls last, segments desc, object_id) from most), []) as objects
+        from sized`,
+    }
+  },
+})

@@ -1,0 +1,41 @@
+import { Type } from '@sinclair/typebox'
+import { and, eq, everything } from '../../src/core/predicate.ts'
+import { request } from '../datasets.ts'
+import { report } from '../report.ts'
+import { LimitParameter, Nullable, Text, Whole } from './shared.ts'
+
+export const tagUsage = report({
+  name: 'tag-usage',
+  summary: 'Which tags are used, with which values, by how many sources, flows and segments. An empty list counts as the value null.',
+  filters: [],
+  parameters: Type.Object({
+    q: Type.Optional(Type.String({ description: 'Only names that begin so' })),
+    entity_type: Type.Optional(Type.Union([Type.Literal('source'), Type.Literal('flow'), Type.Literal('segment')])),
+    n: LimitParameter(1000),
+  }),
+  shape: 'table',
+  result: Type.Object({ name: Text, value: Nullable(Text), sources: Whole, flows: Whole, segments: Whole, total: Whole }),
+  plan: ({ q, entity_type, n }) => ({
+    datasets: [
+      request(
+        'tags',
+        ['entity_type', 'entity_id', 'name', 'value', 'empty_list'],
+        entity_type === undefined ? everything : and(eq('entity_type', entity_type)),
+      ),
+    ],
+    bind: { q: q ?? '', n: BigInt(n) },
+    sql: `
+      select
+        name,
+        case when empty_list then null else value end as value,
+        count(distinct entity_id) filter (entity_type = 'source') as sources,
+        count(distinct entity_id) filter (entity_type = 'flow') as flows,
+        count(distinct entity_id) filter (entity_type = 'segment') as segments,
+        count(distinct (entity_type, entity_id)) as total
+      from tags
+      where starts_with(name, $q)
+      group by all
+      order by total desc, name, value nulls first
+      limit $n`,
+  }),
+})

@@ -1,0 +1,127 @@
+// Requests to a cluster: the common headers, one endpoint out of several, retries and fail-over. Knows no operation.
+import { EndpointPool, type Lease } from './endpoints.ts'
+import { ConnectionFailed, errorOfAnswer, TimedOut } from './errors.ts'
+import { type HttpAnswer, HttpEndpoint, type HttpOptions, readAll } from './http.ts'
+import { type RetryPolicy, type RetryTools, retrying } from './retry.ts'
+import type { Headers } from './wire/headers.ts'
+import { encodeTarget, type Target } from './wire/target.ts'
+
+export interface Call {
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE'
+  readonly target: Target
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  readonly body?: Uint8Array | undefined
+  readonly signal?: AbortSignal | undefined
+  /** Leaves the common `tabular-*` headers out: the probes and the S3 listing carry none. */
+  readonly bare?: boolean
+}
+
+export interface Answer {
+  readonly headers: Headers
+  readonly body: Uint8Array
+}
+
+export interface ConnectionOptions {
+  readonly endpoints: readonly string[]
+  readonly http: HttpOptions
+  readonly retry: RetryPolicy
+  readonly tools: RetryTools
+  /** Value of `tabular-client-name`. */
+  readonly clientName: string
+}
+
+const nameOf = ({ method, target }: Call): string => {
+  const { path } = encodeTarget({ ...target, command: undefined, params: {} })
+  return `${method} ${path}${target.command === undefined ? '' : `?${target.command}`}`
+}
+
+export class Connection {
+  readonly pool: EndpointPool<HttpEndpoint>
+  readonly retry: RetryPolicy
+  readonly tools: RetryTools
+  readonly #clientName: string
+  readonly #endpoints: readonly HttpEndpoint[]
+
+  constructor(options: ConnectionOptions) {
+    this.#endpoints = options.endpoints.map((url) => new HttpEndpoint(url, options.http))
+    this.pool = new EndpointPool(
+      this.#endpoints.map((endpoint) => ({ url: endpoint.url, value: endpoint })),
+      options.tools.now,
+    )
+    this.retry = options.retry
+    this.tools = options.tools
+    this.#clientName = options.clientName
+  }
+
+  /** One request, with retries, read to its end. Any status but 200 is an error of `errors.ts`. */
+  call(call: Call): Promise<Answer> {
+    let avoid: string | undefined
+    return retrying(
+      async () => {
+        const lease = this.#lease(avoid)
+        avoid = lease.url
+        return this.#unsentElsewhere(call, lease)
+      },
+      { method: call.method, policy: this.retry, tools: this.tools, signal: call.signal },
+    )
+  }
+
+  /** One request without retries whose body is read by the caller; its status is 200. */
+  async open(call: Call, lease: Lease<HttpEndpoint>): Promise<HttpAnswer> {
+    const operation = nameOf(call)
+    const answer = await this.#send(call, lease, operation)
+    if (answer.status === 200) return answer
+    throw errorOfAnswer(operation, answer.status, new TextDecoder().decode(await readAll(answer.body)))
+  }
+
+  close(): void {
+    for (const endpoint of this.#endpoints) endpoint.close()
+  }
+
+  async *#watched(body: AsyncIterable<Uint8Array>, url: string): AsyncGenerator<Uint8Array> {
+    try {
+      yield* body
+    } catch (error) {
+      if (error instanceof ConnectionFailed || error instanceof TimedOut) this.pool.lost(url, error)
+      throw error
+    }
+  }
+
+  #lease(avoid: string | undefined): Lease<HttpEndpoint> {
+    return this.pool.acquire({ avoid })
+  }
+
+  /** A request that no server can have seen (connection refused) goes to the other endpoints at once, whatever its method; JVM clients do the same. */
+  async #unsentElsewhere(call: Call, first: Lease<HttpEndpoint>): Promise<Answer> {
+    const tried = new Set<string>()
+    for (let lease = first; ; lease = this.#lease(lease.url)) {
+      try {
+        const answer = await this.open(call, lease)
+        return { headers: answer.headers, body: await readAll(answer.body) }
+      } catch (error) {
+        tried.add(lease.url)
+        if (!(error instanceof ConnectionFailed) || error.sent || tried.size >= this.pool.size) throw error
+      }
+    }
+  }
+
+  async #send(call: Call, lease: Lease<HttpEndpoint>, operation: string): Promise<HttpAnswer> {
+    const common = call.bare ? {} : { 'tabular-api-version-id': '1', 'tabular-client-name': this.#clientName }
+    try {
+      const answer = await lease.value.send({
+        method: call.method,
+        target: encodeTarget(call.target),
+        headers: { ...common, ...call.headers },
+        body: call.body,
+        signal: call.signal,
+        operation,
+      })
+      lease.succeeded()
+      return { ...answer, body: this.#watched(answer.body, lease.url) }
+    } catch (error) {
+      if (error instanceof ConnectionFailed || error instanceof TimedOut) lease.failed(error)
+      else lease.released()
+      throw error
+    }
+  }
+}

@@ -1,0 +1,56 @@
+import type { RecordBatch, Schema } from 'apache-arrow'
+import { readBatch } from './ipc-batch.ts'
+import { type EncodeOptions, encodeBatchMessage, encodeEnd, encodeSchemaMessage } from './ipc-encode.ts'
+import { readMessage } from './ipc-message.ts'
+import { WireError } from './wire-error.ts'
+
+export { type EncodeOptions, encodeBatchMessage, encodeEnd, encodeSchemaMessage } from './ipc-encode.ts'
+
+const joined = (parts: readonly Uint8Array[]): Uint8Array => {
+  const result = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    result.set(part, at)
+    at += part.length
+  }
+  return result
+}
+
+/** Schema, one batch, end-of-stream: the body of insert, update and delete, and the answer of insert. */
+export const encodeStream = (batch: RecordBatch, options: EncodeOptions = {}): Uint8Array =>
+  joined([encodeSchemaMessage(batch.schema), encodeBatchMessage(batch, options), encodeEnd()])
+
+/** Schema and end-of-stream: the answer of a column listing. */
+export const encodeSchemaStream = (schema: Schema): Uint8Array => joined([encodeSchemaMessage(schema), encodeEnd()])
+
+/** The schema at the start of a message or stream; what follows is not read. */
+export const decodeSchema = (bytes: Uint8Array): Schema => {
+  const { message } = readMessage(bytes, 0)
+  if (message.kind !== 'schema') throw new WireError('stream', 0, `expected a schema, found ${message.kind}`)
+  return message.schema
+}
+
+/** A whole IPC stream. The end-of-stream message may be missing. */
+export const decodeStream = (bytes: Uint8Array): { readonly schema: Schema; readonly batches: readonly RecordBatch[] } => {
+  const first = readMessage(bytes, 0)
+  if (first.message.kind !== 'schema') throw new WireError('stream', 0, `expected a schema, found ${first.message.kind}`)
+  const { schema } = first.message
+  const batches: RecordBatch[] = []
+  let at = first.next
+  while (at < bytes.length) {
+    const { message, next } = readMessage(bytes, at)
+    if (message.kind === 'end') break
+    if (message.kind === 'schema') throw new WireError('stream', at, 'a second schema')
+    batches.push(readBatch(schema, message.header, message.body, message.bodyOffset))
+    at = next
+  }
+  return { schema, batches }
+}
+
+/** The one batch of a stream that must hold exactly one (insert, update, delete, row ids). */
+export const decodeOneBatch = (bytes: Uint8Array): RecordBatch => {
+  const { batches } = decodeStream(bytes)
+  const [batch] = batches
+  if (batch === undefined || batches.length !== 1) throw new WireError('stream', 0, `expected one batch, found ${batches.length}`)
+  return batch
+}

@@ -1,0 +1,67 @@
+// Exact JavaScript values out of Arrow data. Apache Arrow's own getters turn timestamps into milliseconds and lose what is finer.
+import { type Data, DataType } from 'apache-arrow'
+
+/** One cell; the table of types is in the README of this folder. */
+export type Value = null | boolean | number | bigint | string | Uint8Array | readonly Value[] | { readonly [name: string]: Value }
+
+const utf8 = new TextDecoder()
+
+/** Whether value `index` is there. Apache Arrow's `getValid` answers true for a missing bitmap too. */
+export const isThere = (data: Data, index: number): boolean => {
+  if (data.nullCount === 0) return true
+  const bit = data.offset + index
+  return (((data.nullBitmap[bit >> 3] ?? 0) >> (bit & 7)) & 1) === 1
+}
+
+const decimalAt = (words: Uint32Array, index: number): bigint => {
+  let value = 0n
+  for (let i = 3; i >= 0; i--) value = (value << 32n) | BigInt(words[4 * index + i] ?? 0)
+  return BigInt.asIntN(128, value)
+}
+
+/** IEEE 754 binary16 → number. */
+export const halfToNumber = (bits: number): number => {
+  const sign = bits & 0x8000 ? -1 : 1
+  const exponent = (bits >> 10) & 0x1f
+  const fraction = bits & 0x3ff
+  if (exponent === 0) return sign * 2 ** -14 * (fraction / 1024)
+  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN
+  return sign * 2 ** (exponent - 15) * (1 + fraction / 1024)
+}
+
+const childOf = (data: Data, index = 0): Data => {
+  const child = data.children[index]
+  if (child === undefined) throw new Error(`${data.type} without its child ${index}`)
+  return child
+}
+
+const range = (data: Data, from: number, to: number): Value[] => Array.from({ length: to - from }, (_, i) => valueAt(data, from + i))
+
+/** The cell `index` of a column. */
+export const valueAt = (data: Data, index: number): Value => {
+  if (!isThere(data, index)) return null
+  const { type } = data
+  if (DataType.isBool(type)) {
+    const bit = data.offset + index
+    return ((data.values[bit >> 3] >> (bit & 7)) & 1) === 1
+  }
+  if (DataType.isUtf8(type)) return utf8.decode(data.values.subarray(data.valueOffsets[index], data.valueOffsets[index + 1]))
+  if (DataType.isBinary(type)) return data.values.slice(data.valueOffsets[index], data.valueOffsets[index + 1])
+  if (DataType.isFixedSizeBinary(type)) return data.values.slice(index * type.byteWidth, (index + 1) * type.byteWidth)
+  if (DataType.isDecimal(type)) return decimalAt(data.values, index)
+  if (DataType.isFloat(type) && type.precision === 0) return halfToNumber(data.values[index])
+  if (DataType.isList(type)) return range(childOf(data), data.valueOffsets[index], data.valueOffsets[index + 1])
+  if (DataType.isFixedSizeList(type)) return range(childOf(data), index * type.listSize, (index + 1) * type.listSize)
+  if (DataType.isStruct(type)) return Object.fromEntries(type.children.map((field, i) => [field.name, valueAt(childOf(data, i), index)]))
+  if (DataType.isMap(type)) {
+    const entries = childOf(data)
+    return Array.from({ length: data.valueOffsets[index + 1] - data.valueOffsets[index] }, (_, i) => {
+      const at = data.valueOffsets[index] + i
+      return [valueAt(childOf(entries, 0), at), valueAt(childOf(entries, 1), at)]
+    })
+  }
+  return data.values[index]
+}
+
+/** All cells of a column. */
+export const columnValues = (data: Data): Value[] => range(data, 0, data.length)

@@ -1,0 +1,232 @@
+import { everything, isIn } from '../core/predicate.ts'
+import type { Context } from '../domain/context.ts'
+import type { Deps } from '../domain/deps.ts'
+import { lastSeq } from '../domain/event-log.ts'
+import { messageContext } from '../domain/event-render.ts'
+import { EventWindow, type WindowRow } from '../domain/event-window.ts'
+import { asksForCollectors, concerns, isCollectedAsAsked } from '../domain/webhook-filter.ts'
+import type { ReadTx } from '../storage/tables.ts'
+import { saveProgress } from './delivery-records.ts'
+import { afterFailure, isDelivered } from './delivery-schedule.ts'
+import type { GuardedFetch } from './guarded-fetch.ts'
+import type { Lease } from './lease.ts'
+import { tryDelivery } from './webhook-request.ts'
+import { WebhookState } from './webhook-state.ts'
+import type { Worker } from './worker.ts'
+
+export interface DeliveryDeps extends Deps {
+  readonly request: GuardedFetch
+  /** Where URLs of this service's own media begin. */
+  readonly baseUrl: string
+  /** From 0 to 1, for jitter. */
+  readonly random?: () => number
+}
+
+/** How often the log is looked at. */
+const POLL_MS = 50
+const SAVE_MS = 200
+const KEEP_MS = 10_000
+/** A webhook gives its place to the next after so long. */
+const SLICE_MS = 500
+const BATCH = 100
+/** Passing over so many events of no concern is worth a write: it lets them be forgotten. */
+const SKIPPED = 500n
+const MANY = 1_000_000
+
+/** A try that takes longer than this no longer counts among the healthy, so that dead receivers never hold up the others. */
+const SLOW_MS = 2000
+const HEALTHY = 64
+const FAILING = 16
+const ALL = 256
+const PER_HOST = 16
+
+/**
+ * Delivers the log to all active webhooks: each in order, one request in flight, at least once. Where each has come to is kept in
+ * `webhook_cursors`; what a killed process had sent but not written down is sent again.
+ */
+export const webhookDeliveryWorker = (deps: DeliveryDeps): Worker => {
+  const deliveries = new Deliveries(deps)
+  return { name: 'webhook-deliveries', intervalMs: POLL_MS, step: (lease, signal) => deliveries.step(lease, signal) }
+}
+
+class Deliveries {
+  private readonly window: EventWindow
+  private readonly context: Context
+  /** In the order in which they get their turn. */
+  private readonly states = new Map<string, WebhookState>()
+  private readonly running = new Map<WebhookState, Promise<void>>()
+  private lease: Lease | undefined
+  private webhooksVersion: string | undefined
+  private logVersion: string | undefined
+  private end = 0n
+  private savedMs = 0
+  private keptMs = 0
+
+  constructor(private readonly deps: DeliveryDeps) {
+    this.window = new EventWindow(deps.tables)
+    this.context = messageContext(deps.baseUrl)
+  }
+
+  /** Ends when no webhook has anything due. */
+  async step(lease: Lease, signal: AbortSignal): Promise<boolean> {
+    if (lease !== this.lease) this.begin(lease)
+    const ending = new AbortController()
+    const limit = AbortSignal.any([signal, ending.signal])
+    try {
+      for (;;) {
+        await this.refresh(lease)
+        if (!signal.aborted) this.startDue(limit)
+        if (this.running.size === 0) break
+        await this.somethingHappens(limit)
+        if (performance.now() - this.savedMs >= SAVE_MS) await this.save(lease)
+        if (signal.aborted) break
+      }
+    } finally {
+      ending.abort()
+      await Promise.allSettled(this.running.values())
+    }
+    await this.save(lease, signal.aborted)
+    return false
+  }
+
+  private begin(lease: Lease): void {
+    this.lease = lease
+    this.states.clear()
+    this.webhooksVersion = undefined
+    this.logVersion = undefined
+    this.keptMs = performance.now()
+  }
+
+  private async refresh(lease: Lease): Promise<void> {
+    const { tables } = this.deps
+    const log = await tables.version('event_log')
+    if (log !== this.logVersion) {
+      this.end = await tables.read(lastSeq)
+      this.logVersion = log
+    }
+    const webhooks = await tables.version('webhooks')
+    if (webhooks === this.webhooksVersion) return
+    await this.save(lease)
+    await tables.read((tx) => this.reload(tx))
+    this.webhooksVersion = webhooks
+  }
+
+  private async reload(tx: ReadTx): Promise<void> {
+    const { rows } = await tx.list('webhooks', { where: isIn('status', ['created', 'started']), limit: MANY })
+    const cursors = new Map((await tx.list('webhook_cursors', { where: everything, limit: MANY })).rows.map((row) => [row.webhook_id, row]))
+    const active = new Set(rows.map((row) => row.id))
+    for (const [id, state] of this.states) if (!active.has(id)) this.drop(state)
+    for (const row of rows) {
+      const known = this.states.get(row.id)
+      const cursor = cursors.get(row.id)
+      if (!cursor || (known && known.row.updated === row.updated && known.verdict === undefined)) continue
+      if (known) this.drop(known)
+      this.states.set(row.id, new WebhookState(row, cursor))
+    }
+  }
+
+  private drop(state: WebhookState): void {
+    state.stale = true
+    this.states.delete(state.row.id)
+  }
+
+  private startDue(signal: AbortSignal): void {
+    const nowUs = this.deps.clock.nowUs()
+    const nowMs = performance.now()
+    const inFlight = [...this.running.keys()]
+    let all = inFlight.length
+    let failing = inFlight.filter((state) => state.failures > 0).length
+    let healthy = inFlight.filter((state) => state.failures === 0 && nowMs - (state.tryingSinceMs ?? nowMs) < SLOW_MS).length
+    const hosts = new Map<string, number>()
+    const busy = new Set<string>()
+    for (const { host, row } of inFlight) {
+      hosts.set(host, (hosts.get(host) ?? 0) + 1)
+      busy.add(row.id)
+    }
+    for (const state of [...this.states.values()]) {
+      if (all >= ALL || (healthy >= HEALTHY && failing >= FAILING)) return
+      if (state.position >= this.end || state.nextAttemptUs > nowUs || state.verdict || busy.has(state.row.id)) continue
+      const onHost = hosts.get(state.host) ?? 0
+      if (onHost >= PER_HOST || (state.failures > 0 ? failing >= FAILING : healthy >= HEALTHY)) continue
+      all++
+      if (state.failures > 0) failing++
+      else healthy++
+      hosts.set(state.host, onHost + 1)
+      this.start(state, signal)
+    }
+  }
+
+  private start(state: WebhookState, signal: AbortSignal): void {
+    this.states.delete(state.row.id)
+    this.states.set(state.row.id, state)
+    const run = this.deliver(state, signal).finally(() => this.running.delete(state))
+    // Its failure is seen by whoever waits for something to happen.
+    run.catch(() => undefined)
+    this.running.set(state, run)
+  }
+
+  private async somethingHappens(signal: AbortSignal): Promise<void> {
+    let timer: Timer | undefined
+    const pause = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, POLL_MS)
+      signal.addEventListener('abort', () => resolve(), { once: true })
+    })
+    await Promise.race([pause, ...this.running.values()])
+    clearTimeout(timer)
+  }
+
+  private async deliver(state: WebhookState, signal: AbortSignal): Promise<void> {
+    const until = performance.now() + SLICE_MS
+    do {
+      const rows = await this.window.read(state.position, BATCH)
+      if (rows.length === 0) return
+      for (const row of rows) {
+        if (state.stale || signal.aborted) return
+        if (!(await this.isWanted(state, row))) state.position = row.row.seq
+        else if (!(await this.deliverOne(state, row, signal))) return
+      }
+    } while (performance.now() < until)
+  }
+
+  private async isWanted({ settings }: WebhookState, row: WindowRow): Promise<boolean> {
+    const { type, flow_id, source_id } = row.row
+    const named = { type, flowId: flow_id ?? undefined, sourceId: source_id ?? undefined }
+    if (!concerns(settings, named)) return false
+    return !asksForCollectors(settings) || isCollectedAsAsked(settings, named, await row.collectedBy(this.deps.tables))
+  }
+
+  private async deliverOne(state: WebhookState, row: WindowRow, signal: AbortSignal): Promise<boolean> {
+    const body = await row.text(this.deps, this.context, state.options, state.optionsKey)
+    const { seq } = row.row
+    state.tryingSinceMs = performance.now()
+    try {
+      const attempt = await tryDelivery(this.deps, state.row, { id: messageId(state.row.id, seq), body }, signal)
+      const nowUs = this.deps.clock.nowUs()
+      state.note(seq, attempt, nowUs)
+      if (isDelivered(attempt)) return true
+      const verdict = afterFailure(attempt, state.failures, nowUs, this.deps.random ?? Math.random)
+      if (verdict.kind === 'retry') state.nextAttemptUs = verdict.atUs
+      else state.verdict = verdict
+      return false
+    } catch (error) {
+      if (signal.aborted) return false
+      throw error
+    } finally {
+      state.tryingSinceMs = undefined
+    }
+  }
+
+  private async save(lease: Lease, all = false): Promise<void> {
+    const now = performance.now()
+    const worth = [...this.states.values()].filter(
+      (state) => state.dirty || state.position - state.stored >= SKIPPED || (all && state.position > state.stored),
+    )
+    this.savedMs = now
+    if (worth.length === 0 && now - this.keptMs < KEEP_MS) return
+    await saveProgress(this.deps.tables, lease, worth)
+    this.keptMs = now
+  }
+}
+
+/** The same in every try of an event for a webhook. */
+export const messageId = (webhookId: string, seq: bigint): string => `msg_${webhookId}_${seq}`

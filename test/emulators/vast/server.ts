@@ -1,0 +1,193 @@
+// HTTP: `node:http`, because a query is a GET with a body and `Bun.serve` drops that body silently.
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { encodeFailed } from '../../../src/vastdb/wire/frames.ts'
+import { headerInteger } from '../../../src/vastdb/wire/headers.ts'
+import { decodeTarget, type Target } from '../../../src/vastdb/wire/target.ts'
+import { WireError } from '../../../src/vastdb/wire/wire-error.ts'
+import { encodeError } from '../../../src/vastdb/wire/xml.ts'
+import type { Answer, ServerRules } from './exchange.ts'
+import type { Fault, Faults } from './faults.ts'
+import { badRequest, ProtocolError } from './protocol-error.ts'
+import { handlerFor } from './routes.ts'
+import { type Credentials, checkSignature } from './signature.ts'
+import type { Transactions } from './transactions.ts'
+
+/** Largest body of a request (vast-protocol section 6). */
+const MAX_BODY = 5 * 1024 * 1024
+/** A table of 64,000 columns is created with more than that. */
+const MAX_SCHEMA_BODY = 32 * 1024 * 1024
+/** Frames are put together to writes of at least this size. */
+const WRITE_SIZE = 256 * 1024
+
+export interface ServerOptions {
+  readonly rules: ServerRules
+  readonly credentials: Credentials | undefined
+  readonly transactions: Transactions
+  readonly faults: Faults
+  readonly requests: Map<string, number>
+  readonly nowMs: () => number
+  /** Added to every request, as a network would. */
+  readonly latencyMs: number
+  readonly onBug: (error: unknown) => void
+}
+
+const readBody = async (request: IncomingMessage): Promise<Uint8Array> => {
+  const parts: Uint8Array[] = []
+  let size = 0
+  for await (const part of request as AsyncIterable<Uint8Array>) {
+    size += part.length
+    if (size <= MAX_SCHEMA_BODY) parts.push(part)
+  }
+  if (size > MAX_SCHEMA_BODY) throw badRequest(`a body of ${size} bytes`, 'EntityTooLarge')
+  const [only] = parts
+  return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts)
+}
+
+const checkSize = (body: Uint8Array, target: Target): void => {
+  const schema = target.command === 'table' || target.command === 'column'
+  if (body.length > MAX_BODY && !schema) throw badRequest(`a body of ${body.length} bytes, at most ${MAX_BODY} are taken`, 'EntityTooLarge')
+}
+
+const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+/** Signature, transaction, operation, commit. */
+const handle = (options: ServerOptions, request: IncomingMessage, target: Target, body: Uint8Array): Answer => {
+  const { method = 'GET', url = '/', headers } = request
+  if (options.credentials !== undefined) checkSignature({ method, url, headers, body }, options.credentials, options.nowMs())
+  checkSize(body, target)
+  const { transactions, rules } = options
+  const id = headerInteger(headers, 'tabular-txid') ?? 0n
+  if (target.command === 'transaction') return transact(transactions, method, id)
+  const handler = handlerFor(method, target.command, target.bucket)
+  const transaction = id === 0n ? transactions.begin() : transactions.get(id)
+  const exchange = { method, target, headers, body, rules, transactions, transaction }
+  if (id !== 0n) return handler(exchange)
+  try {
+    const answer = handler(exchange)
+    transactions.commit(transaction)
+    return answer
+  } finally {
+    transactions.rollback(transaction)
+  }
+}
+
+const transact = (transactions: Transactions, method: string, id: bigint): Answer => {
+  if (method === 'POST') return { headers: { 'tabular-txid': String(transactions.begin().id) } }
+  // Without an id it is the probe by which clients learn the version.
+  if (method === 'GET' && id === 0n) return {}
+  const transaction = transactions.get(id)
+  if (method === 'PUT') transactions.commit(transaction)
+  if (method === 'DELETE') transactions.rollback(transaction)
+  return {}
+}
+
+const errorAnswer = (options: ServerOptions, error: unknown): ProtocolError => {
+  if (error instanceof ProtocolError) return error
+  // What cannot be read: UnsupportedTypeError carries the code that clients look for.
+  if (error instanceof WireError)
+    return badRequest(error.message, error.name === 'UnsupportedTypeError' ? 'TabularUnsupportedColumnType' : 'InvalidArgument')
+  options.onBug(error)
+  return new ProtocolError(500, 'InternalError', 'We encountered an internal error. Please try again.', { cause: error })
+}
+
+const sendError = (request: IncomingMessage, response: ServerResponse, error: ProtocolError, requestId: string): void => {
+  const body = encodeError({ code: error.code, message: error.message, resource: request.url ?? '', requestId })
+  response.writeHead(error.status, { 'content-type': 'application/xml', 'content-length': Buffer.byteLength(body) })
+  response.end(request.method === 'HEAD' ? undefined : body)
+}
+
+const withFault = (
+  frames: readonly Uint8Array[],
+  fault: Fault | undefined,
+): { readonly frames: readonly Uint8Array[]; readonly cut: boolean } => {
+  if (fault?.kind === 'failed-marker')
+    return { frames: [...frames.slice(0, fault.frame), encodeFailed(BigInt(fault.code ?? 1))], cut: false }
+  if (fault?.kind !== 'drop-at-frame') return { frames, cut: false }
+  const inside = frames[fault.frame]?.subarray(0, fault.bytes ?? 0) ?? new Uint8Array(0)
+  return { frames: [...frames.slice(0, fault.frame), inside], cut: true }
+}
+
+const flushed = (response: ServerResponse, bytes: Uint8Array): Promise<void> =>
+  new Promise((resolve) => {
+    if (bytes.length === 0) resolve()
+    else response.write(bytes, () => resolve())
+  })
+
+const sendFrames = async (
+  response: ServerResponse,
+  headers: Readonly<Record<string, string>>,
+  all: readonly Uint8Array[],
+  fault?: Fault,
+): Promise<void> => {
+  const { frames, cut } = withFault(all, fault)
+  response.writeHead(200, { ...headers, 'content-type': 'application/octet-stream' })
+  let pending: Uint8Array[] = []
+  let size = 0
+  for (const frame of frames) {
+    pending.push(frame)
+    size += frame.length
+    if (size < WRITE_SIZE) continue
+    await flushed(response, Buffer.concat(pending))
+    pending = []
+    size = 0
+  }
+  const rest = Buffer.concat(pending)
+  if (!cut) {
+    response.end(rest)
+    return
+  }
+  await flushed(response, rest)
+  response.socket?.destroy()
+}
+
+const answerFaults = (options: ServerOptions, request: IncomingMessage, response: ServerResponse, body: Uint8Array): void => {
+  const json = (value: unknown) => {
+    response.writeHead(200, { 'content-type': 'application/json' })
+    response.end(JSON.stringify(value))
+  }
+  const { faults, requests } = options
+  if (request.url === '/_emulator/requests') {
+    const counts = Object.fromEntries(requests)
+    if (request.method === 'DELETE') requests.clear()
+    return json(counts)
+  }
+  if (request.method === 'POST') faults.add(...([JSON.parse(Buffer.from(body).toString())].flat(1) as Fault[]))
+  if (request.method === 'DELETE') faults.clear()
+  return json(faults.pending)
+}
+
+const serve = async (options: ServerOptions, request: IncomingMessage, response: ServerResponse, requestId: string): Promise<void> => {
+  response.setHeader('server', `vast ${options.rules.version}`)
+  response.setHeader('x-amz-request-id', requestId)
+  try {
+    const body = await readBody(request)
+    const { method = 'GET', url = '/' } = request
+    if (url.startsWith('/_emulator/')) return answerFaults(options, request, response, body)
+    const target = decodeTarget(method, url)
+    const command = target.command ?? ''
+    options.requests.set(`${method} ${command}`, (options.requests.get(`${method} ${command}`) ?? 0) + 1)
+    const fault = options.faults.take({ method, command, path: url })
+    const delayMs = options.latencyMs + (fault?.kind === 'delay' ? fault.ms : 0)
+    if (delayMs > 0) await wait(delayMs)
+    if (fault?.kind === 'drop') return void request.socket.destroy()
+    if (fault?.kind === 'slow-down') throw new ProtocolError(503, 'SlowDown', 'Please reduce your request rate.')
+    if (fault?.kind === 'error') throw new ProtocolError(fault.status, fault.code, 'a fault that was asked for')
+    const { headers = {}, body: content = new Uint8Array(0), frames } = handle(options, request, target, body)
+    if (fault?.kind === 'lost-answer') return void request.socket.destroy()
+    if (frames !== undefined) return await sendFrames(response, headers, frames, fault)
+    response.writeHead(200, { ...headers, 'content-length': content.length })
+    response.end(content)
+  } catch (error) {
+    if (response.headersSent) response.socket?.destroy()
+    else sendError(request, response, errorAnswer(options, error), requestId)
+  }
+}
+
+/** The server, not listening yet. */
+export const emulatorServer = (options: ServerOptions): Server => {
+  let count = 0
+  return createServer((request, response) => {
+    count += 1
+    serve(options, request, response, String(count)).catch(options.onBug)
+  })
+}

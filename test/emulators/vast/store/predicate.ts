@@ -1,0 +1,258 @@
+// Filters of a query, bound to the rows of a chunk. The tree has no "not", so a comparison with a null cell may simply be false.
+import { type Data, DataType, type Field } from 'apache-arrow'
+import type { Expression } from '../../../../src/vastdb/wire/expression.ts'
+import { numberNodes } from '../../../../src/vastdb/wire/leaves.ts'
+import { isThere, type Value, valueAt } from '../../../../src/vastdb/wire/values.ts'
+import { badRequest } from '../protocol-error.ts'
+
+const COMPARE = {
+  equal: (order: number) => order === 0,
+  not_equal: (order: number) => order !== 0,
+  less: (order: number) => order < 0,
+  less_equal: (order: number) => order <= 0,
+  greater: (order: number) => order > 0,
+  greater_equal: (order: number) => order >= 0,
+} as const
+type CompareName = keyof typeof COMPARE
+const isCompare = (name: string): name is CompareName => name in COMPARE
+
+/** A scalar of the request: the top-level column, and the way into it (struct members). */
+export interface ColumnRef {
+  readonly column: number
+  readonly path: readonly number[]
+}
+
+export type Predicate =
+  | { readonly kind: 'and' | 'or'; readonly terms: readonly Predicate[] }
+  | { readonly kind: 'null' | 'valid'; readonly ref: ColumnRef }
+  | { readonly kind: 'compare'; readonly op: CompareName; readonly ref: ColumnRef; readonly value: Value }
+  | { readonly kind: 'in'; readonly ref: ColumnRef; readonly values: readonly Value[] }
+  | { readonly kind: 'substring'; readonly ref: ColumnRef; readonly text: Uint8Array }
+
+const utf8 = new TextEncoder()
+
+/** Order of two cells of one type; NaN is in no order with anything. Text and bytes by their bytes, lists element by element. */
+export const compareValues = (a: Value, b: Value): number => {
+  if (typeof a === 'string') return compareValues(utf8.encode(a), b)
+  if (typeof b === 'string') return compareValues(a, utf8.encode(b))
+  if (a instanceof Uint8Array && b instanceof Uint8Array) return Buffer.compare(a, b)
+  if (Array.isArray(a) && Array.isArray(b)) {
+    for (let i = 0; i < Math.min(a.length, b.length); i++) {
+      const order = compareValues(a[i] ?? null, b[i] ?? null)
+      if (order !== 0) return order
+    }
+    return a.length - b.length
+  }
+  const [left, right] = [Number.isInteger(a) || typeof a !== 'number' ? a : Number(a), b]
+  if ((typeof left === 'number' || typeof left === 'bigint') && (typeof right === 'number' || typeof right === 'bigint'))
+    return left < right ? -1 : left > right ? 1 : Number(left) === Number(right) ? 0 : Number.NaN
+  if (typeof left === 'boolean' && typeof right === 'boolean') return Number(left) - Number(right)
+  throw badRequest(`a value of type ${typeof a} cannot be compared with one of type ${typeof b}`)
+}
+
+const refsOf = (fields: readonly Field[]): readonly (ColumnRef | undefined)[] => {
+  const nodes = numberNodes(fields)
+  return nodes.map(({ path, column, isLeaf }) => {
+    if (!isLeaf) return undefined
+    const indexes: number[] = []
+    let type = fields[column]?.type
+    for (const name of path.slice(1)) {
+      // The item of a fixed-size list stands for the whole list in a predicate.
+      if (type === undefined || DataType.isFixedSizeList(type)) break
+      if (!DataType.isStruct(type)) return undefined
+      const index = type.children.findIndex((child) => child.name === name)
+      indexes.push(index)
+      type = type.children[index]?.type
+    }
+    return { column, path: indexes }
+  })
+}
+
+/** Reads the filter of a query over the request's columns. What the protocol cannot say is a 400. */
+export const compileFilter = (fields: readonly Field[], filter: Expression): Predicate => {
+  const refs = refsOf(fields)
+  const refOf = (expression: Expression | undefined): ColumnRef => {
+    if (expression?.kind !== 'column') throw badRequest('the first operand of a predicate must be a column')
+    const ref = refs[expression.position]
+    if (ref === undefined) throw badRequest(`a predicate on node ${expression.position}, which is not a scalar`)
+    return ref
+  }
+  const literalOf = (expression: Expression | undefined): Value => {
+    if (expression?.kind !== 'literal') throw badRequest('the second operand of a predicate must be a literal')
+    return expression.value
+  }
+  const compile = (expression: Expression): Predicate => {
+    if (expression.kind !== 'call') throw badRequest(`a predicate that is a ${expression.kind}`)
+    const { name, operands } = expression
+    const [first, second] = operands
+    if (name === 'and') return { kind: 'and', terms: operands.map(compile) }
+    if (name === 'or') return { kind: 'or', terms: grouped(operands.map(compile)) }
+    if (name === 'is_null') return { kind: 'null', ref: refOf(first) }
+    if (name === 'is_valid') return { kind: 'valid', ref: refOf(first) }
+    if (isCompare(name)) return { kind: 'compare', op: name, ref: refOf(first), value: literalOf(second) }
+    if (name === 'match_substring') {
+      const text = literalOf(second)
+      if (!(text instanceof Uint8Array)) throw badRequest('match_substring needs text')
+      return { kind: 'substring', ref: refOf(first), text }
+    }
+    throw badRequest(`function ${JSON.stringify(name)} is not known`)
+  }
+  return compile(filter)
+}
+
+/** `IN` arrives as many `equal`; one set is quicker than thousands of comparisons per row. */
+const grouped = (terms: readonly Predicate[]): readonly Predicate[] => {
+  const equals = terms.filter((term) => term.kind === 'compare' && term.op === 'equal' && !Array.isArray(term.value))
+  const [first] = equals
+  if (equals.length < 4 || first?.kind !== 'compare') return terms
+  const values = equals.flatMap((term) => (term.kind === 'compare' ? [term.value] : []))
+  return [...terms.filter((term) => !equals.includes(term)), { kind: 'in', ref: first.ref, values }]
+}
+
+/** The columns (numbers of the request's fields) that a filter looks at. */
+export const columnsOf = (predicate: Predicate): number[] =>
+  'terms' in predicate ? predicate.terms.flatMap(columnsOf) : [predicate.ref.column]
+
+/** A key under which equal values are found in a set; numbers and bigints of one value share it. */
+const keyOf = (value: Value): string | number | boolean | null => {
+  if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('latin1')
+  if (typeof value === 'string') return Buffer.from(value).toString('latin1')
+  if (typeof value === 'bigint') return BigInt(Number(value)) === value ? Number(value) : `${value}n`
+  if (typeof value === 'number' || typeof value === 'boolean') return value
+  return null
+}
+
+type RowTest = (row: number) => boolean
+
+/** Cells of one column: as Arrow data, or one by one (rows that were changed, ids that are in no buffer). */
+export interface Cells {
+  readonly data?: Data | undefined
+  readonly at: (row: number) => Value
+}
+
+const walk = (value: Value, path: readonly number[], type: DataType | undefined): Value => {
+  let [found, at] = [value, type]
+  for (const index of path) {
+    if (found === null || at === undefined || !DataType.isStruct(at)) return null
+    const child = at.children[index]
+    found = child === undefined ? null : ((found as { readonly [name: string]: Value })[child.name] ?? null)
+    at = child?.type
+  }
+  return found
+}
+
+/** The leaf that `path` leads to, and whether all that holds it is there. */
+const leafOf = (data: Data, path: readonly number[]): { readonly leaf: Data; readonly there: RowTest } | undefined => {
+  const holders = [data]
+  for (const index of path) {
+    const child = holders.at(-1)?.children[index]
+    if (child === undefined) return undefined
+    holders.push(child)
+  }
+  const leaf = holders.at(-1)
+  if (leaf === undefined) return undefined
+  const partial = holders.filter(({ nullCount }) => nullCount > 0)
+  return { leaf, there: partial.length === 0 ? () => true : (row) => partial.every((holder) => isThere(holder, row)) }
+}
+
+/** A test of the rows of one chunk. `cells` and `types` are by number of the request's field. */
+export const bindRows = (predicate: Predicate, cells: (column: number) => Cells | undefined, fields: readonly Field[]): RowTest => {
+  switch (predicate.kind) {
+    case 'and': {
+      const tests = predicate.terms.map((term) => bindRows(term, cells, fields))
+      const [only] = tests
+      return tests.length === 1 && only !== undefined ? only : (row) => tests.every((test) => test(row))
+    }
+    case 'or': {
+      const tests = predicate.terms.map((term) => bindRows(term, cells, fields))
+      const [only] = tests
+      return tests.length === 1 && only !== undefined ? only : (row) => tests.some((test) => test(row))
+    }
+    default:
+      return bindTerm(predicate, cells(predicate.ref.column), fields[predicate.ref.column]?.type)
+  }
+}
+
+type TermPredicate = Extract<Predicate, { readonly ref: ColumnRef }>
+type ValueTest = Extract<TermPredicate, { readonly kind: 'compare' | 'in' | 'substring' }>
+
+const bindTerm = (term: TermPredicate, cells: Cells | undefined, type: DataType | undefined): RowTest => {
+  if (cells === undefined) return () => term.kind === 'null'
+  const { data } = cells
+  const found = data === undefined ? undefined : leafOf(data, term.ref.path)
+  const there: RowTest = found?.there ?? ((row) => walk(cells.at(row), term.ref.path, type) !== null)
+  if (!('value' in term || 'values' in term || 'text' in term)) return term.kind === 'valid' ? there : (row) => !there(row)
+  const fast = found === undefined ? undefined : bindLeaf(term, found.leaf, found.there)
+  return fast ?? bindValues(term, (row) => walk(cells.at(row), term.ref.path, type))
+}
+
+const bindValues = (term: ValueTest, at: (row: number) => Value): RowTest => {
+  const tested =
+    (test: (value: Value) => boolean): RowTest =>
+    (row) => {
+      const value = at(row)
+      return value !== null && test(value)
+    }
+  if (term.kind === 'compare') {
+    const passes = COMPARE[term.op]
+    return tested((value) => passes(compareValues(value, term.value)))
+  }
+  if (term.kind === 'in') {
+    const keys = new Set(term.values.map(keyOf))
+    return tested((value) => keys.has(keyOf(value)))
+  }
+  const text = Buffer.from(term.text)
+  return tested((value) => Buffer.from(value as string).includes(text))
+}
+
+/** The same on the buffers of a leaf, without making values, for the types that scans spend their time on. */
+const bindLeaf = (term: ValueTest, leaf: Data, there: RowTest): RowTest | undefined => {
+  const { type } = leaf
+  if (DataType.isUtf8(type) || DataType.isBinary(type)) {
+    const bytes = Buffer.from(leaf.values.buffer, leaf.values.byteOffset, leaf.values.byteLength)
+    const offsets: Int32Array = leaf.valueOffsets
+    const end = (row: number) => offsets[row + 1] ?? 0
+    if (term.kind === 'substring') {
+      const text = Buffer.from(term.text)
+      return (row) => there(row) && bytes.subarray(offsets[row], end(row)).includes(text)
+    }
+    if (term.kind === 'in') {
+      const keys = new Set(term.values.map(keyOf))
+      return (row) => there(row) && keys.has(bytes.toString('latin1', offsets[row], end(row)))
+    }
+    const { value } = term
+    if (!(value instanceof Uint8Array)) return undefined
+    if (term.op === 'equal')
+      return (row) => {
+        const from = offsets[row] ?? 0
+        return (
+          end(row) - from === value.length &&
+          (value.length === 0 || bytes.compare(value, 0, value.length, from, end(row)) === 0) &&
+          there(row)
+        )
+      }
+    const passes = COMPARE[term.op]
+    return (row) => there(row) && passes(bytes.compare(value, 0, value.length, offsets[row], end(row)))
+  }
+  const numeric = (DataType.isInt(type) || DataType.isTimestamp(type)) && leaf.values instanceof BigInt64Array
+  if (!numeric || term.kind !== 'compare' || typeof term.value !== 'bigint') return undefined
+  const values: BigInt64Array = leaf.values
+  const { value } = term
+  switch (term.op) {
+    case 'equal':
+      return (row) => values[row] === value && there(row)
+    case 'less':
+      return (row) => (values[row] ?? 0n) < value && there(row)
+    case 'less_equal':
+      return (row) => (values[row] ?? 0n) <= value && there(row)
+    case 'greater':
+      return (row) => (values[row] ?? 0n) > value && there(row)
+    case 'greater_equal':
+      return (row) => (values[row] ?? 0n) >= value && there(row)
+    default:
+      return undefined
+  }
+}
+
+/** The value of a cell of `data`, changes not counted. */
+export const plainCells = (data: Data): Cells => ({ data, at: (row) => valueAt(data, row) })

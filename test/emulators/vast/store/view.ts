@@ -1,0 +1,154 @@
+// What one transaction sees of a table's rows: what was committed when it began, and its own changes on top.
+import type { Data, DataType } from 'apache-arrow'
+import { dataOf } from '../../../../src/vastdb/wire/build.ts'
+import { concatData } from '../../../../src/vastdb/wire/combine.ts'
+import { type Value, valueAt } from '../../../../src/vastdb/wire/values.ts'
+import { takeRows } from '../wire/take.ts'
+import { type Change, type Chunk, rowIdAt, rowOf } from './chunk.ts'
+import type { RowStore } from './row-store.ts'
+
+/** Rows of one chunk, ascending. */
+export interface Selection {
+  readonly chunk: Chunk
+  readonly rows: Uint32Array
+}
+
+const NONE: ReadonlySet<number> = new Set()
+
+export class RowView {
+  readonly store: RowStore
+  readonly #snapshot: number
+  /** The transaction's own: rows it inserted, and by row id what it made of any row. */
+  readonly inserted: Chunk[] = []
+  readonly changes = new Map<number, Change>()
+  /** `changes` by chunk, for one state of the store: commits of others may merge chunks while this transaction is open. */
+  #changed = new Map<Chunk, Set<number>>()
+  #changedFor: readonly Chunk[] | undefined
+  #visible: readonly Chunk[] = []
+  #visibleFor: readonly Chunk[] | undefined
+
+  constructor(store: RowStore, snapshot: number) {
+    this.store = store
+    this.#snapshot = snapshot
+  }
+
+  /** The chunks with visible rows, by their first row id. */
+  chunks(): readonly Chunk[] {
+    if (this.#visibleFor === this.store.chunks) return this.#visible
+    const committed = this.store.chunks.filter((chunk) => chunk.commit <= this.#snapshot)
+    this.#visible = [...committed, ...this.inserted].sort((a, b) => a.firstRowId - b.firstRowId)
+    this.#visibleFor = this.store.chunks
+    return this.#visible
+  }
+
+  insert(chunk: Chunk): void {
+    this.inserted.push(chunk)
+    this.#visibleFor = undefined
+  }
+
+  /** What became of a row since it was inserted, as far as this transaction sees. */
+  changeOf(chunk: Chunk, row: number): Change | undefined {
+    const base =
+      chunk.versions.size === 0 ? undefined : chunk.versions.get(row)?.findLast((version) => version.commit <= this.#snapshot)?.change
+    const own = this.changes.size === 0 ? undefined : this.changes.get(rowIdAt(chunk, row))
+    if (own === undefined || own === 'deleted') return own ?? base
+    return base === undefined || base === 'deleted' ? own : new Map([...base, ...own])
+  }
+
+  /** Row numbers of `chunk` that may differ from what was inserted. */
+  touched(chunk: Chunk): ReadonlySet<number> {
+    const own = this.#changedRows(chunk)
+    if (chunk.versions.size === 0) return own ?? NONE
+    return own === undefined ? new Set(chunk.versions.keys()) : new Set([...chunk.versions.keys(), ...own])
+  }
+
+  /** The chunk and number of a visible row that is not deleted. */
+  find(rowId: number): { readonly chunk: Chunk; readonly row: number } | undefined {
+    const found = this.#locate(rowId)
+    return found !== undefined && this.changeOf(found.chunk, found.row) !== 'deleted' ? found : undefined
+  }
+
+  change(chunk: Chunk, row: number, change: Change): void {
+    const rowId = rowIdAt(chunk, row)
+    const before = this.changes.get(rowId)
+    this.changes.set(rowId, change === 'deleted' || before === undefined || before === 'deleted' ? change : new Map([...before, ...change]))
+    if (this.#changedFor === this.store.chunks) this.#note(chunk, row)
+  }
+
+  #note(chunk: Chunk, row: number): void {
+    const rows = this.#changed.get(chunk)
+    if (rows === undefined) this.#changed.set(chunk, new Set([row]))
+    else rows.add(row)
+  }
+
+  #changedRows(chunk: Chunk): ReadonlySet<number> | undefined {
+    if (this.changes.size === 0) return undefined
+    if (this.#changedFor !== this.store.chunks) {
+      this.#changed = new Map()
+      this.#changedFor = this.store.chunks
+      for (const rowId of this.changes.keys()) {
+        const found = this.#locate(rowId)
+        if (found !== undefined) this.#note(found.chunk, found.row)
+      }
+    }
+    return this.#changed.get(chunk)
+  }
+
+  #locate(rowId: number): { readonly chunk: Chunk; readonly row: number } | undefined {
+    for (const chunk of this.chunks()) {
+      if (rowId < chunk.firstRowId || rowId > chunk.lastRowId) continue
+      const row = rowOf(chunk, rowId)
+      if (row !== undefined) return { chunk, row }
+    }
+    return undefined
+  }
+
+  /** How many rows there are. */
+  count(): number {
+    let count = 0
+    for (const chunk of this.chunks()) {
+      count += chunk.rows
+      for (const row of this.touched(chunk)) if (this.changeOf(chunk, row) === 'deleted') count -= 1
+    }
+    return count
+  }
+
+  /** Whether the client chooses the row ids. */
+  get clientIds(): boolean {
+    return this.chunks().some((chunk) => chunk.clientIds)
+  }
+
+  /** One cell, changes included. */
+  cell(chunk: Chunk, row: number, column: number): Value {
+    const change = this.changeOf(chunk, row)
+    const changed = change === undefined || change === 'deleted' ? undefined : change.get(column)
+    if (changed !== undefined) return changed
+    const data = chunk.columns.get(column)
+    return data === undefined ? null : valueAt(data, row)
+  }
+
+  /** A column of the selected rows, changes included. */
+  column({ chunk, rows }: Selection, column: number, type: DataType): Data {
+    const data = chunk.columns.get(column)
+    const untouched = (some: Uint32Array): Data => (data === undefined ? dataOf(type, Array(some.length).fill(null)) : takeRows(data, some))
+    const touched = this.touched(chunk)
+    const changed = touched.size === 0 ? [] : [...rows].filter((row) => touched.has(row))
+    if (changed.length === 0) return untouched(rows)
+    const columnOf = (some: Uint32Array | readonly number[]) =>
+      dataOf(
+        type,
+        Array.from(some, (row) => this.cell(chunk, row, column)),
+      )
+    if (changed.length > 16) return columnOf(rows)
+    const parts: Data[] = []
+    let from = 0
+    for (const row of changed) {
+      const at = rows.indexOf(row)
+      if (at > from) parts.push(untouched(rows.subarray(from, at)))
+      parts.push(columnOf([row]))
+      from = at + 1
+    }
+    if (from < rows.length) parts.push(untouched(rows.subarray(from)))
+    return concatData(type, parts)
+  }
+}

@@ -1,0 +1,95 @@
+import {
+  Binary,
+  Bool,
+  type DataType,
+  DateDay,
+  Decimal,
+  Field,
+  FixedSizeBinary,
+  FixedSizeList,
+  Float16,
+  Float32,
+  Float64,
+  Int8,
+  Int16,
+  Int32,
+  Int64,
+  List,
+  Map_ as MapType,
+  Struct,
+  TimeMicrosecond,
+  TimeMillisecond,
+  TimeNanosecond,
+  TimeSecond,
+  Timestamp,
+  TimeUnit,
+  Uint8,
+  Uint16,
+  Uint32,
+  Uint64,
+  Utf8,
+} from 'apache-arrow'
+import type { Value } from '../../../src/vastdb/wire/values.ts'
+
+const field = (name: string, type: DataType, nullable = true) => new Field(name, type, nullable)
+
+const pair = new Struct([field('x', new Int16()), field('y', new Utf8())])
+const entries = new Struct<{ key: DataType; value: DataType }>([
+  field('key', new Utf8(), false),
+  field('value', new List(field('item', new Int32()))),
+])
+
+/** One column of every type of the protocol, with exact values: extremes, nulls, and what is easy to round. */
+export const everyType: readonly (readonly [Field, readonly Value[]])[] = [
+  [field('bool', new Bool()), [true, null, false, true, true]],
+  [field('int8', new Int8()), [-128, 127, null, 0, 1]],
+  [field('int16', new Int16()), [-32768, 32767, null, 0, 1]],
+  [field('int32', new Int32()), [-(2 ** 31), 2 ** 31 - 1, null, 0, 1]],
+  [field('int64', new Int64()), [-(2n ** 63n), 2n ** 63n - 1n, null, 0n, 2n ** 53n + 1n]],
+  [field('uint8', new Uint8()), [0, 255, null, 1, 2]],
+  [field('uint16', new Uint16()), [0, 65535, null, 1, 2]],
+  [field('uint32', new Uint32()), [0, 2 ** 32 - 1, null, 1, 2]],
+  [field('uint64', new Uint64()), [0n, 2n ** 64n - 1n, null, 1n, 2n ** 53n + 1n]],
+  [field('half', new Float16()), [0.5, -65504, null, 2 ** -24, Number.POSITIVE_INFINITY]],
+  [field('float', new Float32()), [0.5, -1.25, null, 0, 3.5]],
+  [field('double', new Float64()), [0.1, Number.MAX_VALUE, null, -0.1, 0]],
+  [field('decimal', new Decimal(3, 30, 128)), [-1n, 10n ** 29n, null, 0n, -(10n ** 29n)]],
+  [field('utf8', new Utf8()), ['', 'ü𝄞', null, 'a', 'bc']],
+  [field('binary', new Binary()), [Uint8Array.of(), Uint8Array.of(255, 0), null, Uint8Array.of(1), Uint8Array.of(2)]],
+  [field('fixed', new FixedSizeBinary(2)), [Uint8Array.of(0, 1), Uint8Array.of(255, 0), null, Uint8Array.of(1, 2), Uint8Array.of(2, 3)]],
+  [field('date', new DateDay()), [-1, 19_000, null, 0, 1]],
+  [field('time_s', new TimeSecond()), [0, 86_399, null, 1, 2]],
+  [field('time_ms', new TimeMillisecond()), [0, 86_399_999, null, 1, 2]],
+  [field('time_us', new TimeMicrosecond()), [0n, 86_399_999_999n, null, 1n, 2n]],
+  [field('time_ns', new TimeNanosecond()), [0n, 86_399_999_999_999n, null, 1n, 2n]],
+  [field('ts_s', new Timestamp(TimeUnit.SECOND)), [-1n, 1n, null, 0n, 2n]],
+  [field('ts_us', new Timestamp(TimeUnit.MICROSECOND)), [1704164645000006n, -1n, null, 0n, 2n]],
+  [field('ts_ns', new Timestamp(TimeUnit.NANOSECOND, 'Europe/Berlin')), [1704164645000000007n, -1n, null, 0n, 2n]],
+  [field('list', new List(field('item', new Utf8()))), [[], ['a', null], null, ['b'], ['c', 'd', 'e']]],
+  [field('lists', new List(field('item', new List(field('item', new Int32()))))), [[[1], []], [], null, [null, [2, 3]], [[4]]]],
+  [field('vector', new FixedSizeList(2, field('item', new Float32(), false))), [[0, 1], [2, 3], null, [4, 5], [6, 7]]],
+  [field('struct', pair), [{ x: 1, y: 'a' }, { x: null, y: 'b' }, null, { x: 3, y: null }, { x: 4, y: '' }]],
+  [
+    field('deep', new Struct([field('p', pair), field('q', new List(field('item', pair)))])),
+    [
+      { p: { x: 1, y: 'a' }, q: [{ x: 2, y: 'b' }, null] },
+      { p: null, q: null },
+      null,
+      { p: { x: null, y: null }, q: [] },
+      { p: { x: 5, y: 'e' }, q: [{ x: 6, y: null }] },
+    ],
+  ],
+  [
+    field('map', new MapType(field('entries', entries, false) as Field<typeof entries>)),
+    [
+      [['a', [1, null]]],
+      [],
+      null,
+      [
+        ['b', null],
+        ['c', []],
+      ],
+      [['d', [2]]],
+    ],
+  ],
+]
