@@ -22,7 +22,7 @@ import {
   StatementType,
   VARCHAR,
 } from '@duckdb/node-api'
-import { TamsError } from '../src/core/errors.ts'
+import { invalid, TamsError } from '../src/core/errors.ts'
 import { type Cell, exactInteger, type Json, type ResultColumn, type ResultTable } from './result.ts'
 
 export interface EngineOptions {
@@ -197,6 +197,9 @@ const failure = (error: unknown, query: Query): unknown => {
   const message = error instanceof Error ? error.message : String(error)
   const tooLarge = memoryFailure(error)
   if (tooLarge) return tooLarge
+  // A report's own complaint about a parameter, made with `error()`.
+  const complaint = /\bparameter (\w+): (.*)/.exec(message)
+  if (complaint && !query.userText) return invalid(complaint[1] ?? '', complaint[2] ?? '', error)
   if (!query.userText) return error
   return new TamsError('unprocessable', `sql: ${firstLine(message)}`, { field: 'sql', cause: error })
 }

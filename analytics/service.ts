@@ -1,7 +1,9 @@
+import { availableParallelism } from 'node:os'
 import type { Clock } from '../src/core/clock.ts'
 import { isTamsError, TamsError } from '../src/core/errors.ts'
 import type { TableName } from '../src/storage/schema.ts'
 import type { Tables } from '../src/storage/tables.ts'
+import type { Log } from '../src/telemetry/log.ts'
 import type { DatasetRequest } from './datasets.ts'
 import { Engine, type Query } from './engine.ts'
 import type { Filters } from './filters.ts'
@@ -14,22 +16,32 @@ import { type Lease, TableCache } from './table-cache.ts'
 import { planUserSql, type UserSql } from './user-sql.ts'
 
 export interface AnalyticsOptions {
-  /** Of DuckDB; loaded tables take at most half of it beyond what queries use. */
-  readonly memoryLimitMiB: number
-  readonly threads: number
-  readonly concurrency: number
+  /** Of DuckDB: loaded tables and queries together. */
+  readonly memoryLimitBytes: number
+  /** Loaded tables that no query uses are dropped above it. Default: half of the memory. */
+  readonly tableCacheBytes: number | undefined
+  /** Default: one less than there are cores, so that requests are served meanwhile. */
+  readonly threads: number | undefined
+  /**
+   * Queries that run at a time; others wait. Each holds one of the threads that the runtime reads and writes files with (as many as
+   * cores): were all of them held, media would stand still. Default: one less than there are cores, at most 4.
+   */
+  readonly concurrency: number | undefined
   /** For scan, load and query together. */
-  readonly timeoutMs: number
-  readonly resultTtlMs: number
+  readonly queryTimeoutMs: number
+  /** How long a result is kept. */
+  readonly cacheTtlMs: number
   readonly slowQueryMs: number
   /** Most rows that a user's SQL may ask for. */
-  readonly maxRows: number
+  readonly rowLimit: number
 }
 
 export interface AnalyticsDeps {
   readonly tables: Pick<Tables, 'read' | 'version'>
   readonly clock: Clock
   readonly options?: Partial<AnalyticsOptions>
+  /** For slow queries. */
+  readonly log?: Pick<Log, 'warn'>
 }
 
 export interface Answer {
@@ -46,13 +58,14 @@ export interface RunOptions {
 }
 
 const DEFAULTS: AnalyticsOptions = {
-  memoryLimitMiB: 1024,
-  threads: 1,
-  concurrency: 2,
-  timeoutMs: 60_000,
-  resultTtlMs: 60_000,
+  memoryLimitBytes: 2 ** 30,
+  tableCacheBytes: undefined,
+  threads: undefined,
+  concurrency: undefined,
+  queryTimeoutMs: 30_000,
+  cacheTtlMs: 60_000,
   slowQueryMs: 1000,
-  maxRows: 100_000,
+  rowLimit: 100_000,
 }
 
 // Every report limits its own rows; this only guards against one that forgot.
@@ -72,7 +85,7 @@ export class Analytics {
 
   constructor(private readonly deps: AnalyticsDeps) {
     this.options = { ...DEFAULTS, ...deps.options }
-    this.results = new ResultCache(BigInt(this.options.resultTtlMs) * 1000n, RESULT_CELLS)
+    this.results = new ResultCache(BigInt(this.options.cacheTtlMs) * 1000n, RESULT_CELLS)
   }
 
   async report(report: Report, texts: Readonly<Record<string, string>>, filters: Filters, options: RunOptions): Promise<Answer> {
@@ -93,8 +106,8 @@ export class Analytics {
 
   /** A user's SELECT over the views of `planUserSql`. */
   async query(user: UserSql, options: RunOptions): Promise<Answer> {
-    const limit = Math.min(user.limit ?? 1000, this.options.maxRows)
-    const timeoutMs = Math.min(user.timeoutMs ?? this.options.timeoutMs, this.options.timeoutMs)
+    const limit = Math.min(user.limit ?? 1000, this.options.rowLimit)
+    const timeoutMs = Math.min(user.timeoutMs ?? this.options.queryTimeoutMs, this.options.queryTimeoutMs)
     return this.measured(
       'query',
       options,
@@ -115,12 +128,16 @@ export class Analytics {
       results: this.results.statistics(),
       tables: opened?.cache.statistics() ?? null,
       memory_bytes: opened ? await opened.engine.memoryBytes() : 0,
-      memory_limit_bytes: this.options.memoryLimitMiB * 2 ** 20,
+      memory_limit_bytes: this.options.memoryLimitBytes,
     }
   }
 
-  async clearCache(): Promise<void> {
+  forgetResults(): void {
     this.results.clear()
+  }
+
+  async clearCache(): Promise<void> {
+    this.forgetResults()
     await (await this.opened)?.cache.clear()
   }
 
@@ -142,8 +159,14 @@ export class Analytics {
   }
 
   private async start() {
-    const engine = await Engine.open(this.options)
-    return { engine, cache: new TableCache(engine, this.deps.tables, this.options.memoryLimitMiB * 2 ** 19) }
+    const { memoryLimitBytes, threads, concurrency, tableCacheBytes } = this.options
+    const spare = Math.max(1, availableParallelism() - 1)
+    const engine = await Engine.open({
+      memoryLimitMiB: Math.floor(memoryLimitBytes / 2 ** 20),
+      threads: threads ?? spare,
+      concurrency: concurrency ?? Math.min(4, spare),
+    })
+    return { engine, cache: new TableCache(engine, this.deps.tables, tableCacheBytes ?? memoryLimitBytes / 2) }
   }
 
   private async kept(key: string): Promise<Answer | undefined> {
@@ -198,7 +221,7 @@ export class Analytics {
       signal: AbortSignal,
       deadline: number,
     ) => Promise<Omit<Answer, 'name' | 'metric'> & { readonly lease: Lease; readonly key?: string }>,
-    timeoutMs = this.options.timeoutMs,
+    timeoutMs = this.options.queryTimeoutMs,
   ): Promise<Answer> {
     const startedUs = this.deps.clock.nowUs()
     const began = performance.now()
@@ -219,13 +242,20 @@ export class Analytics {
         status: 'ok',
       }
       this.performance.record(metric)
+      if (metric.elapsedMs >= this.options.slowQueryMs)
+        this.deps.log?.warn(
+          { report: name, elapsed_ms: metric.elapsedMs, rows_scanned: metric.rowsScanned, cache: metric.cache },
+          'slow query',
+        )
       const answer: Answer = { ...rest, name, metric }
       if (key !== undefined) this.results.keep(key, answer, lease.versions, this.deps.clock.nowUs())
       return answer
     } catch (error) {
-      const status = isTamsError(error) ? error.code : options.signal?.aborted ? 'cancelled' : 'internal'
+      const gone = options.signal?.aborted === true
+      const status = gone ? 'cancelled' : isTamsError(error) ? error.code : 'internal'
       this.performance.record({ ...base, elapsedMs: performance.now() - began, status })
-      throw error
+      // Nobody reads this answer, and it is no failure of ours that would have to be looked into.
+      throw gone ? new TamsError('invalid', 'The client went away before its answer', { cause: error }) : error
     } finally {
       clearTimeout(timer)
     }

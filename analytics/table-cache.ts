@@ -194,21 +194,24 @@ export class TableCache {
 
   private async shrink(maxBytes: number): Promise<void> {
     const idle = [...this.entries.values()].filter(({ users }) => users === 0).sort((a, b) => a.lastUse - b.lastUse)
+    const victims: Entry[] = []
     let bytes = this.bytes()
     for (const entry of idle) {
-      if (bytes <= maxBytes) return
-      // In the meantime somebody may have taken it.
-      if (entry.users > 0 || this.entries.get(entry.key) !== entry) continue
+      if (bytes <= maxBytes) break
       this.entries.delete(entry.key)
       this.evictions++
       bytes -= entry.table.bytes
-      await entry.table.drop()
+      victims.push(entry)
     }
+    // All are out of reach before the first is dropped: nobody takes one in between.
+    for (const { table } of victims) await table.drop()
   }
 
   private free(entry: Entry): void {
     entry.users--
-    if (entry.users === 0 && this.retired.has(entry)) this.retire(entry)
+    if (entry.users > 0) return
+    if (this.retired.has(entry)) this.retire(entry)
+    else this.evict().catch(() => {})
   }
 
   private retire(entry: Entry): void {

@@ -92,7 +92,7 @@ const usingColumns = ({ using_columns }: Node): string[] => (Array.isArray(using
 
 const check = (node: Node, views: readonly string[], own: ReadonlySet<string>, asTable: boolean): void => {
   const { type } = node
-  if (node.class === undefined && typeof type === 'string' && !('id' in node) && !STRUCTURE.has(type))
+  if (node.class === undefined && typeof type === 'string' && !STRUCTURE.has(type) && !/_TYPE_INFO$/.test(type))
     throw refused(`${type.toLowerCase().replaceAll('_', ' ')} is not possible`)
   if (type === 'BASE_TABLE') {
     const qualified = [node.catalog_name, node.schema_name].some((name) => name !== '' && name !== undefined)
@@ -105,7 +105,6 @@ const check = (node: Node, views: readonly string[], own: ReadonlySet<string>, a
   }
   if (typeof node.function_name === 'string') {
     const name = node.function_name.toLowerCase()
-    if (node.schema || node.catalog) throw refused(`the function ${name} has to be named without a schema`)
     // As a value the database makes the whole list while it plans, where nothing can interrupt it.
     if (REFUSED_FUNCTIONS.test(name) || (!asTable && /^(range|generate_series)$/.test(name)))
       throw refused(`the function ${name} is not possible here`)

@@ -1,16 +1,22 @@
 import { Elysia } from 'elysia'
+import { type Analytics, analyticsRoutes } from '../analytics/routes.ts'
 import type { Deps } from '../src/domain/deps.ts'
+import type { EventFeed } from '../src/domain/event-feed.ts'
 import { createDomain } from '../src/domain/index.ts'
 import { uploadGuard } from '../src/domain/uploads.ts'
 import type { Log } from '../src/telemetry/log.ts'
+import type { GuardedFetch } from '../src/workers/guarded-fetch.ts'
+import { tryDelivery } from '../src/workers/webhook-request.ts'
 import { documentation } from './openapi/documentation.ts'
 import { accessLog } from './plugins/access-log.ts'
 import { cors } from './plugins/cors.ts'
 import { errors } from './plugins/errors.ts'
+import { honestHost } from './plugins/honest-host.ts'
 import { strictWrites } from './plugins/strict-writes.ts'
 import { contextMaker, type HttpSettings } from './request-context.ts'
 import type { KnownRoute } from './route-methods.ts'
 import { deletionRequestRoutes } from './routes/deletion-requests.ts'
+import { eventRoutes } from './routes/events.ts'
 import { flowPropertyRoutes } from './routes/flow-properties.ts'
 import { flowRoutes } from './routes/flows.ts'
 import { healthRoutes } from './routes/health.ts'
@@ -20,23 +26,38 @@ import { profileRoutes } from './routes/profiles.ts'
 import { segmentRoutes } from './routes/segments.ts'
 import { serviceRoutes } from './routes/service.ts'
 import { sourceRoutes } from './routes/sources.ts'
+import { webhookToolRoutes } from './routes/webhook-tools.ts'
+import { webhookRoutes } from './routes/webhooks.ts'
 
 export interface AppDeps extends Deps {
   readonly log: Log
   /** Those of the backends whose bytes this program serves itself. */
   readonly stores: readonly ServedStore[]
   readonly http: HttpSettings
+  /** Requests to URLs that clients have named. */
+  readonly request: GuardedFetch
+  /** For readers of live events; to be closed by whoever made it. */
+  readonly feed: EventFeed
+  /** Absent: there are no reports. To be closed by whoever made it. */
+  readonly analytics?: Analytics
 }
 
 /** The whole service, not listening. */
 export const createApp = (deps: AppDeps) => {
   const { log, clock, http } = deps
+  const { strict } = deps.settings
   const routeDeps = { domain: createDomain(deps), http, contextOf: contextMaker(http) }
+  const extensions = () =>
+    new Elysia()
+      .use(eventRoutes({ ...routeDeps, deps, feed: deps.feed }))
+      .use(webhookToolRoutes({ ...routeDeps, send: ({ webhook, message }, signal) => tryDelivery(deps, webhook, message, signal) }))
+      .use(deps.analytics ? analyticsRoutes(deps.analytics) : new Elysia())
 
   const resources = () =>
     new Elysia()
       .use(serviceRoutes(routeDeps))
       .use(profileRoutes(routeDeps))
+      .use(webhookRoutes(routeDeps))
       .use(sourceRoutes(routeDeps))
       .use(flowRoutes(routeDeps))
       .use(flowPropertyRoutes(routeDeps))
@@ -45,11 +66,13 @@ export const createApp = (deps: AppDeps) => {
       .use(deletionRequestRoutes(routeDeps))
       .use(healthRoutes(deps))
       .use(mediaRoutes({ stores: deps.stores, mayUpload: uploadGuard(deps) }))
-      .use(documentation({ version: deps.serviceVersion, http }))
+      .use(documentation({ version: deps.serviceVersion, http, strict }))
+      .use(strict ? new Elysia() : extensions())
 
   const routes: KnownRoute[] = []
   const app = new Elysia({ precompile: true, normalize: false, serve: { maxRequestBodySize: Number.MAX_SAFE_INTEGER } })
     .use(accessLog(log))
+    .use(honestHost())
     .use(cors(http.corsOrigins))
     .use(errors({ log, clock, routes }))
     .use(strictWrites(http.basePath))

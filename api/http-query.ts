@@ -67,6 +67,20 @@ export class HttpQuery {
     return text
   }
 
+  /** A moment as RFC 3339 text, in microseconds since the Unix epoch. */
+  time(name: string, required: true): bigint
+  time(name: string): bigint | undefined
+  time(name: string, required?: true): bigint | undefined {
+    const text = this.text(name)
+    if (text === undefined && !required) return undefined
+    if (text === undefined) throw invalid(name, 'is required')
+    // A raw plus sign of a time zone has become a space.
+    const match = /^(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+ -]\d\d:\d\d)$/.exec(text)
+    const ms = match ? Date.parse(`${match[1]}${match[3]?.replace(' ', '+')}`.toUpperCase()) : Number.NaN
+    if (Number.isNaN(ms)) throw invalid(name, `${quote(text)} is not a time such as 2026-03-02T09:15:00Z`)
+    return BigInt(ms) * 1000n + BigInt((match?.[2] ?? '').padEnd(6, '0').slice(0, 6))
+  }
+
   /** Default: eternity. An empty value is like an absent parameter. */
   timerange(name = 'timerange'): TimeRange {
     const text = this.text(name)
@@ -109,6 +123,7 @@ export class HttpQuery {
         filters.set(name, { kind: 'exists', name: name.slice(prefix.length + 8), exists: text === 'true' })
       }
     }
+    if (filters.size > MAX_FILTERS) throw invalid(prefix, `${filters.size} tag filters in one query; at most ${MAX_FILTERS} are answered`)
     return [...filters.values()]
   }
 
@@ -151,6 +166,9 @@ export class HttpQuery {
     return repeated.length <= LINK_QUERY_LIMIT ? repeated : last(kept.map(({ name, raw }) => pair(name, raw)))
   }
 }
+
+/** Each is a look-up for every item that is examined. */
+const MAX_FILTERS = 32
 
 /** Of a `Link` header's URL, so that all headers together stay below 2 KB. */
 const LINK_QUERY_LIMIT = 1000

@@ -17,7 +17,7 @@ export const json = (request: Request, body: unknown, init: ReplyInit = {}): Res
   const text = JSON.stringify(body)
   const headers: Record<string, string> = { 'content-type': 'application/json', ...init.headers }
   if (text.length > COMPRESS_FROM) {
-    headers.vary = 'Accept-Encoding'
+    headers.vary = 'Accept-Encoding, Origin'
     if (acceptsGzip(request.headers.get('accept-encoding'))) {
       headers['content-encoding'] = 'gzip'
       return new Response(Bun.gzipSync(Buffer.from(text), { level: 1 }), { status: init.status ?? 200, headers })

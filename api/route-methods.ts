@@ -10,7 +10,8 @@ export const allowedMethods = (routes: readonly KnownRoute[], request: Request):
   const methods = new Set<string>()
   for (const route of routes) {
     if (!matches(split(route.path), parts)) continue
-    methods.add(route.method)
+    // A WebSocket begins with a GET.
+    methods.add(route.method === 'WS' ? 'GET' : route.method)
     if (route.method === 'GET') methods.add('HEAD')
   }
   if (methods.size > 0) methods.add('OPTIONS')

@@ -1,7 +1,10 @@
+import { createAnalytics } from '../analytics/routes.ts'
 import packageJson from '../package.json' with { type: 'json' }
 import type { Config } from '../src/config.ts'
+import { EventFeed } from '../src/domain/event-feed.ts'
 import { openStores } from '../src/open-stores.ts'
 import { createLog } from '../src/telemetry/log.ts'
+import { guardedFetch } from '../src/workers/guarded-fetch.ts'
 import { startWorkers } from '../src/workers/index.ts'
 import { createApp } from './app.ts'
 
@@ -22,14 +25,21 @@ export const serve = async (config: Config): Promise<RunningService> => {
     onFinding: ({ id, label }, { check, severity, message }) =>
       log[severity === 'info' ? 'info' : 'warn']({ storage_id: id, label, check }, message),
   })
-  const app = createApp({
+  const deps = {
     tables: stores.tables,
     backends: stores.backends,
-    stores: stores.served,
     clock: stores.clock,
     settings: config,
     serviceVersion: packageJson.version,
     log,
+    feed: new EventFeed(stores.tables),
+    request: guardedFetch({ allowedHosts: config.webhookAllowedHosts }),
+  }
+  const analytics = createAnalytics({ tables: stores.tables, clock: stores.clock, options: config.analytics, log })
+  const app = createApp({
+    ...deps,
+    analytics,
+    stores: stores.served,
     http: {
       trustProxy: config.trustProxy,
       basePath: config.basePath,
@@ -42,17 +52,19 @@ export const serve = async (config: Config): Promise<RunningService> => {
     await stores.close()
     throw error
   })
-  const workers = startWorkers({ tables: stores.tables, backends: stores.backends, clock: stores.clock, log })
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${server.port}`
+  const workers = startWorkers({ ...deps, baseUrl: config.publicBaseUrl ?? url, eventRetentionMs: config.eventRetentionMs })
   if (config.insecure) log.warn({ host: config.host }, 'TAMS_INSECURE is set: everybody who reaches this address may do everything')
 
   let stopped: Promise<void> | undefined
   const stop = (): Promise<void> => {
     stopped ??= (async () => {
       log.info({}, 'stopping')
+      deps.feed.close()
       const graceful = server.stop()
       await Promise.race([graceful, Bun.sleep(GRACE_MS)])
       await server.stop(true)
+      await analytics.close()
       await workers.stop()
       await stores.close()
       log.info({}, 'stopped')

@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readFile } from 'node:fs/promises'
+import { link, mkdir, open, readFile, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { Config } from './config.ts'
 import { type Clock, systemClock } from './core/clock.ts'
-import { eq } from './core/predicate.ts'
 import type { StorageBackend } from './domain/storage-backend.ts'
 import { inspectMedia, type Media, openMedia } from './open-media.ts'
 import type { Finding } from './storage/s3/index.ts'
@@ -51,27 +50,48 @@ const refuseMissingEngines = (config: Config): void => {
 
 const SECRET_FILE = 'secret.key'
 
-/** Made at the first start: two processes that start at once agree on what the first one wrote. */
+/**
+ * Made at the first start. It appears under its name whole and synced or not at all, and of two processes that start at once both
+ * take the one that was there first.
+ */
 const persistedSecret = async (dataDir: string): Promise<string> => {
   const file = path.join(dataDir, SECRET_FILE)
-  const made = randomBytes(32).toString('base64url')
+  const temporary = `${file}.${process.pid}-${randomBytes(4).toString('hex')}`
+  const kept = await readSecret(file)
+  if (kept !== undefined) return kept
   try {
-    const handle = await open(file, 'wx', 0o600)
+    const handle = await open(temporary, 'wx', 0o600)
     try {
-      await handle.writeFile(made)
+      await handle.writeFile(randomBytes(32).toString('base64url'))
       await handle.sync()
     } finally {
       await handle.close()
     }
-    return made
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
-    const kept = (await readFile(file, 'utf8')).trim()
-    if (kept.length < 32)
-      throw new Error(`${file}: holds no secret of at least 32 characters; remove it to have a new one made`, { cause: error })
-    return kept
+    await link(temporary, file).catch((error: unknown) => {
+      if (!isCode(error, 'EEXIST')) throw error
+    })
+    const directory = await open(dataDir, 'r')
+    await directory.sync().finally(() => directory.close())
+  } finally {
+    await rm(temporary, { force: true })
   }
+  const made = await readSecret(file)
+  if (made === undefined) throw new Error(`${file}: could not be made`)
+  return made
 }
+
+const readSecret = async (file: string): Promise<string | undefined> => {
+  try {
+    const secret = (await readFile(file, 'utf8')).trim()
+    if (secret.length >= 32) return secret
+  } catch (error) {
+    if (isCode(error, 'ENOENT')) return undefined
+    throw error
+  }
+  throw new Error(`${file}: holds no secret of at least 32 characters; remove it to have a new one made`)
+}
+
+const isCode = (error: unknown, code: string): boolean => error instanceof Error && 'code' in error && error.code === code
 
 /** For readers of the store that do not know this configuration: analytics, other tools. */
 const publishBackends = (tables: Tables, infos: readonly StorageBackend[]): Promise<void> =>
@@ -89,8 +109,6 @@ const publishBackends = (tables: Tables, infos: readonly StorageBackend[]): Prom
         tags: JSON.stringify(info.tags ?? {}),
       }
       const known = await tx.find('storage_backends', [info.id])
-      if (JSON.stringify(known) === JSON.stringify(row)) continue
-      if (known) await tx.delete('storage_backends', eq('id', info.id))
-      await tx.insert('storage_backends', [row])
+      if (JSON.stringify(known) !== JSON.stringify(row)) await tx.put('storage_backends', [row])
     }
   })

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import path from 'node:path'
 import { type Static, Type } from '@sinclair/typebox'
 import type { StorageBackend } from './domain/storage-backend.ts'
 import { checker, TagSet, Uuid } from './domain/validate.ts'
@@ -130,7 +131,7 @@ const refuseDuplicates = (settings: readonly BackendSettings[]): void => {
   const members = {
     id: settings.map(({ info }) => info.id),
     label: settings.flatMap(({ info }) => info.label ?? []),
-    root: settings.flatMap((each) => (each.type === 'disk' ? [each.root] : [])),
+    root: settings.flatMap((each) => (each.type === 'disk' ? [path.resolve(each.root)] : [])),
     bucket: settings.flatMap((each) => (each.type === 's3' ? [`${each.s3.endpoint} ${each.s3.bucket}`] : [])),
   }
   for (const [member, values] of Object.entries(members)) {

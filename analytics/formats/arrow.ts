@@ -23,12 +23,29 @@ import { textOf } from './csv.ts'
 
 const ROWS_AT_ONCE = 16_384
 const DECIMAL_DIGITS = 38
+const DECIMAL_LIMIT = 10n ** BigInt(DECIMAL_DIGITS)
+
+/** With text in the place of decimal columns that have a value of 39 digits: DuckDB's integers reach a little beyond. */
+export const portable = (table: ResultTable): ResultTable => {
+  const isTooWide = (cell: Cell): boolean => typeof cell === 'bigint' && (cell >= DECIMAL_LIMIT || cell <= -DECIMAL_LIMIT)
+  const wide = new Set(
+    table.columns.flatMap(({ kind }, i) => (kind === 'decimal' && table.rows.some((row) => isTooWide(row[i] ?? null)) ? [i] : [])),
+  )
+  if (wide.size === 0) return table
+  const cellOf = (cell: Cell, i: number): Cell => (cell === null || !wide.has(i) ? cell : textOf(table.columns[i] as ResultColumn, cell))
+  return {
+    ...table,
+    columns: table.columns.map((column, i) => (wide.has(i) ? { name: column.name, kind: 'text', scale: 0 } : column)),
+    rows: table.rows.map((row) => row.map(cellOf)),
+  }
+}
 
 /**
  * The IPC stream: int64, float64, bool, utf8, timestamp[us, UTC]; sums that may be beyond 64 bits are decimal128(38), nested values
  * are JSON text.
  */
-export async function* arrowStream(table: ResultTable): AsyncGenerator<Uint8Array> {
+export async function* arrowStream(result: ResultTable): AsyncGenerator<Uint8Array> {
+  const table = portable(result)
   const schema = new Schema(table.columns.map((column) => new Field(column.name, typeOf(column), true)))
   const writer = new RecordBatchStreamWriter()
   writer.reset(undefined, schema)

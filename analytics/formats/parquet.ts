@@ -5,7 +5,7 @@ import path from 'node:path'
 import { Engine, quoteName } from '../engine.ts'
 import { load } from '../load.ts'
 import type { ResultColumn, ResultTable } from '../result.ts'
-import { LOADABLE, loadBatches, loadName } from './arrow.ts'
+import { LOADABLE, loadBatches, loadName, portable } from './arrow.ts'
 
 const MEMORY_MIB = 256
 
@@ -16,7 +16,8 @@ const MEMORY_MIB = 256
 export class ParquetWriter {
   private opened: Promise<{ readonly engine: Engine; readonly directory: string }> | undefined
 
-  async write(table: ResultTable): Promise<Uint8Array> {
+  async write(result: ResultTable): Promise<Uint8Array> {
+    const table = portable(result)
     this.opened ??= open()
     const { engine, directory } = await this.opened
     const id = randomUUID()

@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import { invalid } from '../../src/core/errors.ts'
 import { MetricParameter, measure, metricOf } from '../metrics.ts'
 import { report } from '../report.ts'
-import { ALL_FILTERS, Nullable, Real, Whole } from './shared.ts'
+import { ALL_FILTERS, finiteSql, Nullable, Real, Whole } from './shared.ts'
 
 const Value = Nullable(Real)
 
@@ -30,15 +30,12 @@ export const correlation = report({
         )
         select
           count(*) as count,
-          ${finite('corr(x, y)')} as pearson,
-          (select ${finite('corr(rank_x, rank_y)')} from ranked) as spearman,
-          ${finite('regr_slope(y, x)')} as slope,
-          ${finite('regr_intercept(y, x)')} as intercept,
-          ${finite('regr_r2(y, x)')} as r2
+          ${finiteSql('corr(x, y)')} as pearson,
+          (select ${finiteSql('corr(rank_x, rank_y)')} from ranked) as spearman,
+          ${finiteSql('regr_slope(y, x)')} as slope,
+          ${finiteSql('regr_intercept(y, x)')} as intercept,
+          ${finiteSql('regr_r2(y, x)')} as r2
         from pairs`,
     }
   },
 })
-
-// Where all values are the same there is no line.
-const finite = (value: string): string => `case when isfinite(${value}) then ${value} end`

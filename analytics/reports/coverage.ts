@@ -54,7 +54,7 @@ export const coverage = report({
         case when end_ns is not null and start_ns is not null then ${secondsSql('greatest(end_ns::hugeint - start_ns, 0)')} end as range_seconds,
         case when end_ns > start_ns then ns::double / (end_ns::hugeint - start_ns)::double end as fraction
       from asked
-      order by fraction nulls first, id
+      order by fraction nulls last, id
       limit $n`,
   }),
 })

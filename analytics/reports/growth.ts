@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import { request } from '../datasets.ts'
 import { objectRows } from '../filters.ts'
 import { report } from '../report.ts'
-import { BucketParameter, bucketSql, FLOW_FILTERS, Nullable, Real, stepsSql, Time, Whole, widthUs } from './shared.ts'
+import { BucketParameter, bucketSql, FLOW_FILTERS, finiteSql, Nullable, Real, stepsSql, Time, Whole, widthUs } from './shared.ts'
 
 const Point = Type.Object({ bucket: Time, bytes: Whole, objects: Whole })
 
@@ -44,9 +44,9 @@ export const growth = report({
       ),
       line as (
         select
-          regr_slope(bytes::double, step::double) as slope,
-          regr_intercept(bytes::double, step::double) as intercept,
-          regr_r2(bytes::double, step::double) as r2
+          ${finiteSql('regr_slope(bytes::double, step::double)')} as slope,
+          ${finiteSql('regr_intercept(bytes::double, step::double)')} as intercept,
+          ${finiteSql('regr_r2(bytes::double, step::double)')} as r2
         from series
       ),
       ahead as (

@@ -62,3 +62,6 @@ export const StatisticParameter = (byDefault: Statistic) =>
   })
 
 export const DEFAULT_METRIC: MetricName = 'segment_duration'
+
+/** DuckDB's regression of a single point, or of points above each other, is not a number: there is no line then. */
+export const finiteSql = (value: string): string => `case when isfinite(${value}) then ${value} end`

@@ -7,6 +7,7 @@ import {
   bucketSql,
   DEFAULT_METRIC,
   emptyStepSql,
+  finiteSql,
   Nullable,
   Real,
   STATISTICS,
@@ -59,9 +60,9 @@ export const trends = report({
         ),
         line as (
           select
-            regr_slope(value, step::double) as slope,
-            regr_intercept(value, step::double) as intercept,
-            regr_r2(value, step::double) as r2
+            ${finiteSql('regr_slope(value, step::double)')} as slope,
+            ${finiteSql('regr_intercept(value, step::double)')} as intercept,
+            ${finiteSql('regr_r2(value, step::double)')} as r2
           from series where value is not null
         ),
         ahead as (

@@ -11,6 +11,8 @@ export interface DocumentOptions {
   readonly version: string
   /** Path below which the operations are, without a trailing slash; empty at the root. */
   readonly basePath: string
+  /** Without the extensions to the specification. */
+  readonly strict: boolean
 }
 
 const DESCRIPTION = `A Time-addressable Media Store: the TAMS API, version 8.2, and the few operations that this service has beside it.
@@ -25,10 +27,11 @@ const DESCRIPTION = `A Time-addressable Media Store: the TAMS API, version 8.2, 
 const shared = { schemas, parameters: sharedParameters, headers: sharedHeaders, responses: sharedFailures }
 
 /** The whole document, made from the operations and the domain's schemas alone: no store is needed. */
-export const openApiDocument = ({ version, basePath }: DocumentOptions): OpenAPIV3_1.Document => {
+export const openApiDocument = ({ version, basePath, strict }: DocumentOptions): OpenAPIV3_1.Document => {
   const { place, components } = references(shared)
   const paths: Record<string, Record<string, unknown>> = {}
   for (const [operationId, operation] of Object.entries(operations)) {
+    if (strict && operation.extension) continue
     const item = paths[operation.path] ?? {}
     item[operation.method] = place(documented(operationId, operation))
     paths[operation.path] = item
@@ -45,7 +48,7 @@ export const openApiDocument = ({ version, basePath }: DocumentOptions): OpenAPI
   return document as OpenAPIV3_1.Document
 }
 
-const documented = (operationId: string, { method: _method, path: _path, tag, ...rest }: Operation) => ({
+const documented = (operationId: string, { method: _method, path: _path, tag, extension: _extension, ...rest }: Operation) => ({
   operationId,
   tags: [tag],
   ...rest,

@@ -10,6 +10,8 @@ export interface DocumentationOptions {
   /** Of this program. */
   readonly version: string
   readonly http: HttpSettings
+  /** Only what the specification has. */
+  readonly strict: boolean
 }
 
 /**
@@ -17,14 +19,14 @@ export interface DocumentationOptions {
  * `tams openapi` has none; lists every route twice where there is a base path; writes 3.0.3, which knows neither `const` nor
  * `examples` of our schemas; and its page always loads a script from a CDN.
  */
-export const documentation = ({ version, http }: DocumentationOptions) => {
+export const documentation = ({ version, http, strict }: DocumentationOptions) => {
   let made: OpenAPIV3_1.Document | undefined
 
   return new Elysia()
     .get(
       '/openapi.json',
       ({ request }) => {
-        made ??= openApiDocument({ version, basePath: http.basePath })
+        made ??= openApiDocument({ version, basePath: http.basePath, strict })
         // Only the path of the URL that the client used: whatever host it goes through, it finds the operations beside the document.
         const { pathname } = new URL(baseUrl(http, request))
         return json(request, { ...made, servers: [{ url: pathname }] })

@@ -9,6 +9,7 @@ export const MULTI_SOURCE_ID = '4c3e8d02-a6f5-4d79-9c80-2e7f9a0b1c32'
 export const PROFILE_ID = '5d4f9e13-b706-4e8a-8d91-3f80ab1c2d43'
 export const STORAGE_ID = '6e50af24-c817-4f9b-9ea2-4091bc2d3e54'
 export const REQUEST_ID = '7f61b035-d928-40ac-8fb3-51a2cd3e4f65'
+export const WEBHOOK_ID = '8a72c146-ea39-41bd-9ac4-62b3de4f5076'
 export const OBJECT_ID = '00064c0a1f5b7e93d2c8a46b0e17f5a9'
 export const TIMERANGE = '[0:0_10:0)'
 export const PAGE_KEY = 'q1vK2wUB'
@@ -111,6 +112,7 @@ export const service = {
   description: 'Programmes of the last thirty days',
   min_object_timeout: '3600:0',
   min_presigned_url_timeout: '3600:0',
+  event_stream_mechanisms: [{ name: 'webhooks' }, { name: 'server-sent-events', docs: 'https://tams.example.com/docs/' }],
 }
 
 export const storageBackend = {
@@ -193,6 +195,33 @@ export const deletionRequest = {
   created_by: 'housekeeping',
   updated: UPDATED,
   status: 'started',
+}
+
+export const webhookPost = {
+  url: 'https://hooks.example.com/tams',
+  api_key_name: 'X-Api-Key',
+  api_key_value: 'a key of the receiver',
+  events: ['flows/segments_added', 'flows/deleted'],
+  flow_ids: [VIDEO_ID],
+  accept_get_urls: ['embedded'],
+  presigned: true,
+  tags: { team: 'playout' },
+}
+
+const { api_key_value: _secret, ...webhookMembers } = webhookPost
+export const webhook = { id: WEBHOOK_ID, ...webhookMembers, status: 'started' }
+export const webhookPut = { id: WEBHOOK_ID, ...webhookMembers, status: 'created' }
+
+export const event = { id: '4711', event_timestamp: ERROR_TIME, event_type: 'flows/deleted', event: { flow_id: VIDEO_ID } }
+
+export const delivery = {
+  event: '4711',
+  status: 'failed',
+  time: ERROR_TIME,
+  failures: 1,
+  response_status: 503,
+  duration_ms: 31.5,
+  error: 'status 503',
 }
 
 export const health = {

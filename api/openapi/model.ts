@@ -9,6 +9,8 @@ export interface Operation {
   /** As in the specification, `/flows/{flowId}`. */
   readonly path: string
   readonly tag: Tag
+  /** The specification does not have it: absent in strict mode. */
+  readonly extension?: true
   readonly summary: string
   readonly description: string
   readonly parameters?: readonly Parameter[]
@@ -65,12 +67,14 @@ export interface Header {
 export const TAGS = {
   Service: 'What this service is and which storage backends it has.',
   Profiles: 'Technical metadata that flows can be made from; never changed once registered.',
+  Webhooks: 'Receivers of events: what happens to flows, segments and sources is sent to them.',
   Sources: 'Pieces of media regardless of how they are encoded. They follow from the flows that name them.',
   Flows: 'Renditions of a source in one format, with their metadata.',
   FlowSegments: 'The timelines of flows: which media object is where.',
   MediaStorage: 'Places to upload media objects to.',
   Objects: 'Media objects, the flows that use them, and the places they can be read from.',
   FlowDeleteRequests: 'Deletions that are worked off in the background.',
+  Events: 'What happened, stored and as it happens. Not part of the TAMS specification.',
   Media: 'The bytes of media objects that this service stores itself. Not part of the TAMS specification.',
   Health: 'For operators and orchestrators. Not part of the TAMS specification.',
   Documentation: 'This description. Not part of the TAMS specification.',

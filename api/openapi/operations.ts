@@ -1,6 +1,7 @@
 import type { Operations } from './model.ts'
 import { deletionRequestOperations } from './operations/deletion-requests.ts'
 import { documentationOperations } from './operations/documentation.ts'
+import { eventOperations } from './operations/events.ts'
 import { flowPropertyOperations } from './operations/flow-properties.ts'
 import { flowOperations } from './operations/flows.ts'
 import { healthOperations } from './operations/health.ts'
@@ -10,11 +11,13 @@ import { profileOperations } from './operations/profiles.ts'
 import { segmentOperations, storageOperations } from './operations/segments.ts'
 import { serviceOperations } from './operations/service.ts'
 import { sourceOperations } from './operations/sources.ts'
+import { webhookOperations, webhookToolOperations } from './operations/webhooks.ts'
 
 /** Every operation of the service, in the order of the specification, then those that it does not know. */
 export const operations: Operations = {
   ...serviceOperations,
   ...profileOperations,
+  ...webhookOperations,
   ...sourceOperations,
   ...flowOperations,
   ...flowPropertyOperations,
@@ -22,6 +25,8 @@ export const operations: Operations = {
   ...storageOperations,
   ...objectOperations,
   ...deletionRequestOperations,
+  ...webhookToolOperations,
+  ...eventOperations,
   ...mediaOperations,
   ...healthOperations,
   ...documentationOperations,

@@ -40,6 +40,7 @@ const flag = (name: string, description: string): Parameter => inQuery(name, des
 export const sourceId = inPath('sourceId', 'Id of the source.', Uuid, example.SOURCE_ID)
 export const flowId = inPath('flowId', 'Id of the flow.', Uuid, example.VIDEO_ID)
 export const profileId = inPath('profileId', 'Id of the profile.', Uuid, example.PROFILE_ID)
+export const webhookId = inPath('webhookId', 'Id of the webhook.', Uuid, example.WEBHOOK_ID)
 export const requestId = inPath('request-id', 'Id of the delete request.', Uuid, example.REQUEST_ID)
 export const objectId = inPath(
   'objectId',
@@ -101,7 +102,7 @@ export const includeTimerange = flag('include_timerange', 'Show `timerange`, the
 /** Parameters of several operations, placed once in the document. */
 export const sharedParameters: Readonly<Record<string, Parameter>> = Object.fromEntries(
   [
-    ...[sourceId, flowId, profileId, requestId, objectId, tagName],
+    ...[sourceId, flowId, profileId, webhookId, requestId, objectId, tagName],
     ...[page, limit, reverseOrder, label, format, codec, objectIdFilter, ...urlOptions],
   ].map((parameter) => [parameter.name.replace(/\.\{name\}$/, '_name'), parameter]),
 )

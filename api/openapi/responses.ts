@@ -125,6 +125,17 @@ const failures = {
       'Range: bytes=9000000- cannot be answered from 5242880 bytes',
     ),
   ],
+  429: [
+    'TooManyRequests',
+    {
+      ...failure(
+        'Too many such requests in a minute.',
+        'too_many_requests',
+        'At most 10 tests and replays of a webhook are done in a minute',
+      ),
+      headers: { 'Retry-After': header('Seconds to wait before the next try.', Type.Integer({ minimum: 0 }), 5) },
+    },
+  ],
   500: [
     'Internal',
     failure(

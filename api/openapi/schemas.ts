@@ -21,6 +21,7 @@ import { SegmentPost } from '../../src/domain/segment-schema.ts'
 import { Service, ServicePost } from '../../src/domain/service.ts'
 import { SourceDocument } from '../../src/domain/source.ts'
 import { Count, MediaType, MimeType, TagSet, TagValue, TimeRangeText, TimestampText, Uuid } from '../../src/domain/validate.ts'
+import { Webhook, WebhookPost, WebhookPut } from '../../src/domain/webhook-schema.ts'
 
 /** What an answer has that is not 2xx: the specification's `error` with `message`, which many clients show. */
 export const ErrorAnswer = Type.Composite([ErrorDocument, Type.Object({ message: Type.String() })])
@@ -89,6 +90,9 @@ export const schemas: Readonly<Record<string, TSchema>> = {
   ServicePost,
   StorageBackend,
   Profile,
+  Webhook,
+  WebhookPost,
+  WebhookPut,
   Source: SourceDocument,
   ContainerMapping,
   CollectionItem,

@@ -22,11 +22,11 @@ export const cors = (origins: '*' | readonly string[]) => {
     return origin !== null && origins.includes(origin) ? origin : undefined
   }
   return new Elysia({ name: 'plugin.cors' }).onRequest(function crossOrigin({ request, set }) {
+    if (origins !== '*') set.headers.vary = 'Origin'
     const origin = originFor(request)
     if (origin === undefined) return
     set.headers['access-control-allow-origin'] = origin
     set.headers['access-control-expose-headers'] = EXPOSED
-    if (origin !== '*') set.headers.vary = 'Origin'
     if (request.method !== 'OPTIONS' || new URL(request.url).pathname.includes('/media/')) return
     const headers = {
       'access-control-allow-origin': origin,

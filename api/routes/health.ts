@@ -16,8 +16,8 @@ export const healthRoutes = ({ tables, backends, clock, serviceVersion }: Deps) 
 
   const examine = async () => {
     const [database, ...stores] = await Promise.all([
-      probe(() => tables.check()),
-      ...backends.map(({ store }) => probe(() => store.check())),
+      probe((signal) => tables.check(signal)),
+      ...backends.map(({ store }) => probe((signal) => store.check(signal))),
     ])
     const storage = backends.map(({ info }, index) => ({
       id: info.id,
@@ -39,8 +39,12 @@ export const healthRoutes = ({ tables, backends, clock, serviceVersion }: Deps) 
     }
   }
 
+  // Anybody may ask: the dependencies are asked once a second at most.
+  let latest: { readonly atMs: number; readonly health: ReturnType<typeof examine> } | undefined
   const answer = async (request: Request) => {
-    const health = await examine()
+    const nowMs = performance.now()
+    if (!latest || nowMs - latest.atMs > FRESH_MS) latest = { atMs: nowMs, health: examine() }
+    const health = await latest.health
     return json(request, health, { status: health.status === 'healthy' ? 200 : 503 })
   }
 
@@ -52,9 +56,16 @@ export const healthRoutes = ({ tables, backends, clock, serviceVersion }: Deps) 
 
 const UNKNOWN: DependencyHealth = { status: 'unhealthy', reason: 'not examined' }
 
-const probe = async (check: () => Promise<void>): Promise<DependencyHealth> => {
+const FRESH_MS = 1000
+const LIMIT_MS = 5000
+
+const probe = async (check: (signal: AbortSignal) => Promise<void>): Promise<DependencyHealth> => {
+  const limit = AbortSignal.timeout(LIMIT_MS)
+  const expired = new Promise<never>((_, reject) =>
+    limit.addEventListener('abort', () => reject(new Error(`no answer within ${LIMIT_MS} ms`)), { once: true }),
+  )
   try {
-    await check()
+    await Promise.race([check(limit), expired])
     return { status: 'healthy' }
   } catch (error) {
     return { status: 'unhealthy', reason: error instanceof Error ? error.message : String(error) }

@@ -9,6 +9,7 @@ import { openapiCommand } from './commands/openapi.ts'
 import { seedCommand } from './commands/seed.ts'
 import { serveCommand } from './commands/serve.ts'
 import { storageCommand } from './commands/storage.ts'
+import { tailCommand } from './commands/tail.ts'
 
 const HELP = `
 Results go to stdout, messages to stderr. Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted.`
@@ -17,7 +18,17 @@ Results go to stdout, messages to stderr. Exit codes: 0 done, 1 failed, 2 wrong 
 export const main = async (args: readonly string[]): Promise<number> => {
   const program = new Command('tams').description('A Time-addressable Media Store: the service and its tools').addHelpText('after', HELP)
   program.exitOverride().showHelpAfterError('(--help says more)')
-  for (const add of [serveCommand, ingestCommand, exportCommand, lsCommand, seedCommand, storageCommand, configCommand, openapiCommand])
+  for (const add of [
+    serveCommand,
+    ingestCommand,
+    exportCommand,
+    lsCommand,
+    tailCommand,
+    seedCommand,
+    storageCommand,
+    configCommand,
+    openapiCommand,
+  ])
     add(program)
   for (const command of [...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) command.exitOverride()
   try {

@@ -2,7 +2,7 @@ import { invalid } from '../core/errors.ts'
 import { and, eq, isIn } from '../core/predicate.ts'
 import type { Row } from '../storage/schema.ts'
 import type { ReadTx, WriteTx } from '../storage/tables.ts'
-import type { CollectionItem } from './flow-schema.ts'
+import { type CollectionItem, MAX_COLLECTORS } from './flow-schema.ts'
 
 /** Flows collect flows; sources collect sources as inferred from their flows (tams-behaviour.md 11.2). */
 export type CollectionEntity = 'flow' | 'source'
@@ -51,7 +51,9 @@ const listsOf = async (tx: ReadTx, parents: readonly string[]): Promise<Map<stri
   for (const row of rows) {
     const lists = result.get(row.parent_id) ?? new Map<string, Member[]>()
     result.set(row.parent_id, lists)
-    lists.set(row.via, [...(lists.get(row.via) ?? []), { id: row.child_id, ...(row.role !== null && { role: row.role }) }])
+    const list = lists.get(row.via) ?? []
+    lists.set(row.via, list)
+    list.push({ id: row.child_id, ...(row.role !== null && { role: row.role }) })
   }
   return result
 }
@@ -135,20 +137,25 @@ const checkAgreement = async (tx: ReadTx, flowId: string, sourceId: string, memb
   const lists = (await listsOf(tx, [sourceId])).get(sourceId)
   for (const [via, list] of lists ?? []) {
     if (via === flowId) continue
+    const known = new Map(list.map((item) => [item.id, item]))
     for (const member of members) {
-      const other = list.find((item) => item.id === member.id)
+      const other = known.get(member.id)
       if (other?.role !== undefined && member.role !== undefined && other.role !== member.role)
         throw invalid(
           'flow_collection',
           `source ${member.id} has the role "${other.role}" in the collection of source ${sourceId}, not "${member.role}"`,
         )
     }
-    const common = members.filter((member) => list.some((other) => other.id === member.id)).map((member) => member.id)
-    const theirs = list.filter((other) => common.includes(other.id)).map((other) => other.id)
+    const common = members.filter((member) => known.has(member.id)).map((member) => member.id)
+    const shared = new Set(common)
+    const theirs = list.filter((other) => shared.has(other.id)).map((other) => other.id)
     if (common.join() !== theirs.join())
       throw invalid('flow_collection', `its order contradicts the collection of source ${sourceId} through flow ${via}`)
   }
 }
+
+/** Held by every write that adds members: a cycle can come of two writes to different flows. */
+export const COLLECTIONS_LOCK = 'collections'
 
 /** Every member must be registered; no member twice, not the flow itself, and no cycle. Throws `invalid`. */
 export const checkMembers = async (tx: ReadTx, flowId: string, members: readonly CollectionItem[]): Promise<void> => {
@@ -162,6 +169,12 @@ export const checkMembers = async (tx: ReadTx, flowId: string, members: readonly
   const known = await memberSources(tx, members)
   for (const [index, member] of members.entries())
     if (!known.has(member.id)) throw invalid(`flow_collection[${index}].id`, `flow ${member.id} is not registered here`)
+  const collectors = await collectedBy(tx, 'flow', [...seen])
+  for (const [index, { id }] of members.entries()) {
+    const others = (collectors.get(id) ?? []).filter((parent) => parent !== flowId)
+    if (others.length >= MAX_COLLECTORS)
+      throw invalid(`flow_collection[${index}].id`, `flow ${id} is in ${others.length} collections already`)
+  }
   await refuseCycle(tx, flowId, [...seen])
 }
 

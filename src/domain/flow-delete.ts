@@ -44,7 +44,7 @@ export const flowDeleteUseCases = ({ tables, clock, settings }: Deps) => ({
       await writeTags(tx, 'flow', id, parseTags(flow.tags), {})
       await tx.delete('flows', and(eq('id', id), eq('deletion_id', '')))
       events.push({ type: 'flows/deleted', flowId: id, sourceId: flow.source_id, event: { flow_id: id }, collectedBy: collectors })
-      events.push(...(await removeOrphanedSource(tx, flow.source_id)))
+      events.push(...(await removeOrphanedSource(tx, flow.source_id, collectors.source)))
       await record(tx, context, nowUs, events, { action: 'flow.delete', entityType: 'flow', entityId: id })
       return later ? scheduleDeletion(tx, context, nowUs, flow, extent, collectors) : undefined
     }),

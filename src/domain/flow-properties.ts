@@ -1,7 +1,7 @@
 import { invalid, notFound } from '../core/errors.ts'
 import { quote } from '../core/uuid.ts'
 import type { WriteTx } from '../storage/tables.ts'
-import { checkMembers } from './collections.ts'
+import { COLLECTIONS_LOCK, checkMembers } from './collections.ts'
 import type { Context } from './context.ts'
 import type { Deps } from './deps.ts'
 import { type FlowRow, getFlow, getWritableFlow } from './flow.ts'
@@ -82,7 +82,7 @@ export const flowPropertyUseCases = ({ tables, clock }: Deps) => {
     setCollection: (context: Context, id: string, body: () => unknown) =>
       change(context, id, 'flow.collection.set', async (row, tx) => {
         const members = checkCollection(body())
-        await tx.lock([`source:${row.source_id}`, ...members.map((member) => `flow:${member.id}`)])
+        await tx.lock([`source:${row.source_id}`, ...members.map((member) => `flow:${member.id}`), COLLECTIONS_LOCK])
         await checkMembers(tx, id, members)
         return { flow_collection: members.length === 0 ? null : JSON.stringify(members) }
       }),

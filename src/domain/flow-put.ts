@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { invalid, notFound } from '../core/errors.ts'
 import { isUuid, quote } from '../core/uuid.ts'
 import type { ReadTx } from '../storage/tables.ts'
-import { checkMembers } from './collections.ts'
+import { COLLECTIONS_LOCK, checkMembers } from './collections.ts'
 import type { Context } from './context.ts'
 import type { Deps } from './deps.ts'
 import { type FlowDocument, type FlowRow, findFlow, getWritableFlow, readFlowDocument } from './flow.ts'
@@ -44,6 +44,7 @@ export const flowPutUseCases = ({ tables, clock }: Deps) => ({
         `source:${common.source_id}`,
         ...(existing ? [`source:${existing.source_id}`] : []),
         ...members.map((member) => `flow:${member.id}`),
+        ...(members.length > 0 ? [COLLECTIONS_LOCK] : []),
       ])
       const input = await resolveProfile(tx, common, given as object, existing)
       await checkSource(tx, id, input, existing)
@@ -104,7 +105,8 @@ const checkSource = async (tx: ReadTx, id: string, { common, technical }: FlowIn
 
 /** Members that say how the stored segments are to be read stay while there are segments (tams-behaviour.md 5.4, 14.17). */
 const checkSegmentsStayReadable = (existing: FlowRow, input: FlowInput): void => {
-  if (existing.segment_count === 0n) return
+  // Hidden ones are gone for clients.
+  if (existing.start_ns === null) return
   const after = columns(input)
   for (const name of ['source_id', 'format', 'codec', 'container'] as const)
     if (existing[name] !== after[name])

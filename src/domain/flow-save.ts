@@ -5,12 +5,11 @@ import type { Row } from '../storage/schema.ts'
 import type { ReadTx, WriteTx } from '../storage/tables.ts'
 import { collectedBy, writeFlowCollection } from './collections.ts'
 import type { Context } from './context.ts'
-import type { FlowRow } from './flow.ts'
-import { readFlowDocument } from './flow.ts'
+import { type FlowDocument, type FlowRow, readFlowDocument } from './flow.ts'
 import type { CollectionItem } from './flow-schema.ts'
 import { labelSort } from './paging.ts'
 import { type DomainEvent, record } from './record.ts'
-import { createSource, removeOrphanedSource } from './source.ts'
+import { createSource, removeOrphanedSource, sourceDocument } from './source.ts'
 import { parseTags, writeTags } from './tags.ts'
 
 /** Bookkeeping that is no metadata: a change of these alone is no new `metadata_version` (tams-behaviour.md 11.4). */
@@ -33,8 +32,8 @@ const BOOKKEEPING: ReadonlySet<keyof FlowRow> = new Set([
 /** A flow must fit into one cell of the event log, whatever its members. */
 const FLOW_BYTES = 100 * 1024
 
-const checkSize = (document: object): void => {
-  const bytes = Buffer.byteLength(JSON.stringify(document))
+const checkSize = ({ collected_by: _others, ...own }: FlowDocument): void => {
+  const bytes = Buffer.byteLength(JSON.stringify(own))
   if (bytes > FLOW_BYTES) throw invalid('body', `the flow takes ${bytes} bytes as JSON; at most ${FLOW_BYTES} can be stored`)
 }
 
@@ -88,6 +87,7 @@ export const updateFlow = async (
   }
   const after: FlowRow = { ...before, ...set }
   const events = await moveSource(tx, context, nowUs, before, after)
+  const formerCollectors = (await collectedBy(tx, 'source', [before.source_id])).get(before.source_id)
   await tx.update('flows', and(eq('id', before.id), eq('deletion_id', '')), set)
   if (before.tags !== after.tags) await writeTags(tx, 'flow', before.id, parseTags(before.tags), parseTags(after.tags))
   if (before.flow_collection !== after.flow_collection || before.source_id !== after.source_id)
@@ -96,7 +96,7 @@ export const updateFlow = async (
   const document = await readFlowDocument(tx, after)
   checkSize(document)
   events.push({ type: 'flows/updated', flowId: after.id, sourceId: after.source_id, event: { flow: document } })
-  if (before.source_id !== after.source_id) events.push(...(await removeOrphanedSource(tx, before.source_id)))
+  if (before.source_id !== after.source_id) events.push(...(await removeOrphanedSource(tx, before.source_id, formerCollectors)))
   await record(tx, context, nowUs, events, {
     action: options.action,
     entityType: 'flow',
@@ -109,9 +109,10 @@ export const updateFlow = async (
 const moveSource = async (tx: WriteTx, context: Context, nowUs: bigint, before: FlowRow, after: FlowRow): Promise<DomainEvent[]> => {
   const source = await tx.find('sources', [after.source_id, ''])
   if (source) {
-    if (source.format !== after.format)
-      await tx.update('sources', and(eq('id', source.id), eq('deletion_id', '')), { format: after.format, updated: nowUs })
-    return []
+    if (source.format === after.format) return []
+    const set = { format: after.format, updated: nowUs, updated_by: context.principal.name }
+    await tx.update('sources', and(eq('id', source.id), eq('deletion_id', '')), set)
+    return [{ type: 'sources/updated', sourceId: source.id, event: { source: await sourceDocument(tx, { ...source, ...set }) } }]
   }
   if (before.source_id === after.source_id) return []
   return [
@@ -130,17 +131,17 @@ const rewriteParents = async (tx: WriteTx, flowId: string): Promise<void> => {
   for (const parent of await parentRows(tx, flowId)) await writeFlowCollection(tx, parent.id, parent.source_id, flowCollection(parent))
 }
 
-const parentRows = async (tx: ReadTx, flowId: string): Promise<Row<'flows'>[]> => {
+/** Locked before they are read: what they collect is written again. */
+const parentRows = async (tx: WriteTx, flowId: string): Promise<Row<'flows'>[]> => {
   const ids = (await collectedBy(tx, 'flow', [flowId])).get(flowId) ?? []
   if (ids.length === 0) return []
+  await tx.lock(ids.map((id) => `flow:${id}`))
   return [...(await tx.list('flows', { where: and(isIn('id', ids), eq('deletion_id', '')), limit: ids.length })).rows]
 }
 
 /** A deleted flow leaves every collection it is in (tams-behaviour.md 5.5), also those of read-only flows. */
 export const leaveCollections = async (tx: WriteTx, context: Context, nowUs: bigint, flowId: string): Promise<void> => {
-  const parents = await parentRows(tx, flowId)
-  await tx.lock(parents.map((parent) => `flow:${parent.id}`))
-  for (const parent of parents) {
+  for (const parent of await parentRows(tx, flowId)) {
     const members = flowCollection(parent).filter((member) => member.id !== flowId)
     await updateFlow(
       tx,

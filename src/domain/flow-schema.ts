@@ -56,7 +56,13 @@ export const CollectionItem = Type.Object({
   container_mapping: Type.Optional(ContainerMapping),
 })
 export type CollectionItem = Static<typeof CollectionItem>
-export const FlowCollection = Type.Array(CollectionItem, { title: 'a list of {id, role?, container_mapping?}' })
+/** Members of one collection, and collections of one member: each change of a flow rewrites what follows from them. */
+export const MAX_MEMBERS = 1000
+export const MAX_COLLECTORS = 200
+export const FlowCollection = Type.Array(CollectionItem, {
+  maxItems: MAX_MEMBERS,
+  title: `a list of at most ${MAX_MEMBERS} {id, role?, container_mapping?}`,
+})
 
 const VideoEssence = Type.Object(
   {

@@ -1,4 +1,4 @@
-import { and, eq, isIn, type Predicate } from '../core/predicate.ts'
+import { and, eq, everything, isIn, type Predicate, related } from '../core/predicate.ts'
 import type { Row } from '../storage/schema.ts'
 import type { ReadTx, WriteTx } from '../storage/tables.ts'
 
@@ -94,7 +94,12 @@ export const changeReferences = async (
   if (kept.length > 0) await tx.put('object_refs', kept)
   if (gone.length === 0) return []
   await tx.delete('object_refs', and(isIn('object_id', gone), eq('flow_id', flow.id), eq('timeline_id', flow.timeline_id)))
-  const others = await tx.list('object_refs', { columns: ['object_id'], where: isIn('object_id', gone), limit: 1_000_000 })
-  const used = new Set(others.rows.map((row) => row.object_id))
-  return gone.filter((id) => !used.has(id))
+  const referenced = related('object_refs', { object_id: 'id' }, everything)
+  const { rows: used } = await tx.list('objects', {
+    columns: ['id'],
+    where: and(isIn('id', gone), eq('deletion_id', ''), referenced),
+    limit: gone.length,
+  })
+  const stillUsed = new Set(used.map((row) => row.id))
+  return gone.filter((id) => !stillUsed.has(id))
 }

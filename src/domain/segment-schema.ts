@@ -5,9 +5,17 @@ import { parseTimestamp } from '../core/timestamp.ts'
 import { quote } from '../core/uuid.ts'
 import { AnyInteger, checker, TimeRangeText, TimestampText } from './validate.ts'
 
-export const ObjectId = Type.String({ minLength: 1, maxLength: 1024, title: 'an object id of 1 to 1024 characters' })
+/** `.` and `..` could be registered and never be reached: HTTP libraries resolve them in paths. */
+export const ObjectId = Type.String({
+  maxLength: 1024,
+  pattern: '^(?!\\.{1,2}$)[^]+$',
+  title: 'an object id of 1 to 1024 characters other than . and ..',
+})
 export const Url = Type.String({ minLength: 1, maxLength: 16384, title: 'a URL' })
 export const UrlLabel = Type.String({ minLength: 1, maxLength: 1024, title: 'a label of 1 to 1024 characters' })
+
+/** Places of one object besides our own. */
+const MAX_URLS = 100
 
 /** One segment of a POST body (tams-behaviour.md 6.2). */
 export const SegmentPost = Type.Object(
@@ -21,7 +29,12 @@ export const SegmentPost = Type.Object(
     sample_offset: Type.Optional(AnyInteger),
     sample_count: Type.Optional(AnyInteger),
     key_frame_count: Type.Optional(AnyInteger),
-    get_urls: Type.Optional(Type.Array(Type.Object({ url: Url, label: UrlLabel }))),
+    get_urls: Type.Optional(
+      Type.Array(Type.Object({ url: Url, label: UrlLabel }), {
+        maxItems: MAX_URLS,
+        title: `a list of at most ${MAX_URLS} URLs with labels`,
+      }),
+    ),
   },
   { title: 'a segment', examples: [{ object_id: 'tams-0b6f', timerange: '[0:0_10:0)' }] },
 )

@@ -1,4 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
+import { invalid } from '../core/errors.ts'
 import { eq } from '../core/predicate.ts'
 import { compareText } from '../core/text-order.ts'
 import { formatTimestamp } from '../core/timestamp.ts'
@@ -19,6 +20,7 @@ export const Service = Type.Object({
   description: Type.Optional(Type.String()),
   min_object_timeout: TimestampText,
   min_presigned_url_timeout: Type.Optional(TimestampText),
+  event_stream_mechanisms: Type.Optional(Type.Array(Type.Object({ name: Type.String(), docs: Type.Optional(Type.String()) }))),
 })
 export type Service = Static<typeof Service>
 
@@ -30,7 +32,7 @@ const META = 'service'
 const SCOPE = 'storage-backends'
 
 export const serviceUseCases = ({ tables, backends, clock, settings, serviceVersion }: Deps) => ({
-  get: async (_context: Context): Promise<Service> => {
+  get: async (context: Context): Promise<Service> => {
     const row = await tables.read((tx) => tx.find('meta', [META]))
     const named = row ? (JSON.parse(row.value) as Static<typeof ServicePost>) : {}
     const presigned = Math.min(settings.uploadUrlTimeout, settings.downloadUrlTimeout, settings.minObjectTimeout)
@@ -41,6 +43,7 @@ export const serviceUseCases = ({ tables, backends, clock, settings, serviceVers
       ...named,
       min_object_timeout: formatTimestamp(BigInt(Math.floor(settings.minObjectTimeout * 1e9))),
       min_presigned_url_timeout: formatTimestamp(BigInt(Math.floor(presigned * 1e9))),
+      event_stream_mechanisms: [{ name: 'webhooks' }, ...(settings.strict ? [] : streams(context))],
     }
   },
 
@@ -65,13 +68,21 @@ export const serviceUseCases = ({ tables, backends, clock, settings, serviceVers
     const after = pageValues(SCOPE, page, 1)?.[0]
     const direction = page.reverse ? -1 : 1
     const sorted = backends.map(({ info }) => info).sort((a, b) => direction * compareBackends(a, b))
-    const start = after === undefined ? 0 : sorted.findIndex((info) => info.id === after) + 1
+    const last = after === undefined ? -1 : sorted.findIndex((info) => info.id === after)
+    if (after !== undefined && last < 0) throw invalid('page', 'is no key of this listing')
+    const start = last + 1
     const matching = sorted.slice(start).filter((info) => matchesTags(info.tags, tags))
     const items = matching.slice(0, limit)
-    const last = matching.length > limit ? items.at(-1) : undefined
-    return { items, limit, ...nextKey(SCOPE, last && [last.id]) }
+    const end = matching.length > limit ? items.at(-1) : undefined
+    return { items, limit, ...nextKey(SCOPE, end && [end.id]) }
   },
 })
+
+/** Mechanisms of our own (tams-behaviour.md 10.1). */
+const streams = ({ baseUrl }: Context) => [
+  { name: 'server-sent-events', docs: `${baseUrl}/docs/` },
+  { name: 'websocket', docs: `${baseUrl}/docs/` },
+]
 
 const compareBackends = (a: StorageBackend, b: StorageBackend): number => {
   const key = (info: StorageBackend) => (info.label === undefined ? `1${info.id}` : `0${info.label}`)

@@ -212,12 +212,17 @@ export const createSource = async (
 }
 
 /** Removes the source when no live flow is left and it was not made directly (tams-behaviour.md 4). */
-export const removeOrphanedSource = async (tx: WriteTx, id: string): Promise<DomainEvent[]> => {
+export const removeOrphanedSource = async (
+  tx: WriteTx,
+  id: string,
+  /** Who collected it before its last flow left all collections. */
+  collectors?: readonly string[],
+): Promise<DomainEvent[]> => {
   const row = await tx.find('sources', [id, ''])
   if (!row || row.explicit) return []
   if ((await tx.count('flows', and(eq('source_id', id), eq('deletion_id', '')), { atMost: 1 })) > 0) return []
-  const collectors = (await collectedBy(tx, 'source', [id])).get(id) ?? []
+  const source = collectors ?? (await collectedBy(tx, 'source', [id])).get(id) ?? []
   await writeTags(tx, 'source', id, parseTags(row.tags), {})
   await tx.delete('sources', and(eq('id', id), eq('deletion_id', '')))
-  return [{ type: 'sources/deleted', sourceId: id, event: { source_id: id }, collectedBy: { flow: [], source: collectors } }]
+  return [{ type: 'sources/deleted', sourceId: id, event: { source_id: id }, collectedBy: { flow: [], source } }]
 }

@@ -22,11 +22,21 @@ export const TimestampText = Type.String({
   examples: ['10:40000000'],
 })
 export const TimeRangeText = Type.String({ pattern: TIMERANGE_PATTERN, title: 'a time range such as [0:0_10:0)', examples: ['[0:0_10:0)'] })
-/** Looser than a MIME type: the pattern of `flow-technical`. */
-export const MediaType = Type.String({ pattern: '^[^\\s/]+/[^\\s/]+$', title: 'a media type type/subtype', examples: ['video/mp2t'] })
+/** Looser than a MIME type, like the pattern of `flow-technical`; but it becomes a header, so it is printable ASCII. */
+export const MediaType = Type.String({
+  maxLength: 255,
+  pattern: '^[!-.0-~]+/[!-.0-~]+$',
+  title: 'a media type type/subtype',
+  examples: ['video/mp2t'],
+})
 export const MIME_PATTERN =
   "^(application|audio|font|example|image|message|model|multipart|text|video|x-(?:[0-9A-Za-z!#$%&'*+.^_`|~-]+))/([0-9A-Za-z!#$%&'*+.^_`|~-]+)$"
-export const MimeType = Type.String({ pattern: MIME_PATTERN, title: 'a MIME type without parameters', examples: ['video/mp4'] })
+export const MimeType = Type.String({
+  maxLength: 255,
+  pattern: MIME_PATTERN,
+  title: 'a MIME type without parameters',
+  examples: ['video/mp4'],
+})
 export const Count = Type.Integer({ minimum: 0, maximum: MAX_INTEGER, title: 'a whole number of at least 0' })
 export const Positive = Type.Integer({ minimum: 1, maximum: MAX_INTEGER, title: 'a whole number above 0' })
 export const AnyInteger = Type.Integer({ minimum: -MAX_INTEGER, maximum: MAX_INTEGER, title: 'a whole number' })

@@ -44,7 +44,8 @@ const settingsOf = (body: WebhookPost | WebhookPut): string =>
 
 const visible = (context: Context): Predicate => context.visible.webhooks
 
-const getWebhook = async (tx: ReadTx, context: Context, id: string): Promise<WebhookRow> => {
+/** Throws `not_found`, also for what the principal may not see. */
+export const getWebhook = async (tx: ReadTx, context: Context, id: string): Promise<WebhookRow> => {
   const found = isUuid(id) ? await tx.list('webhooks', { where: and(eq('id', id), visible(context)), limit: 1 }) : undefined
   const row = found?.rows[0]
   if (!row) throw notFound(`Webhook ${id}`)

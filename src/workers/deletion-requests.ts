@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.ts'
+import { isTamsError } from '../core/errors.ts'
 import { and, compare, isIn } from '../core/predicate.ts'
 import { deletionStep, failDeletion } from '../domain/deletion-steps.ts'
 import type { Tables } from '../storage/tables.ts'
@@ -36,7 +37,7 @@ export const deletionWorker = ({ tables, clock }: { readonly tables: Tables; rea
         failures.delete(id)
         return true
       } catch (error) {
-        if (error instanceof LeaseLost) throw error
+        if (error instanceof LeaseLost || isPassing(error)) throw error
         const count = (failures.get(id) ?? 0) + 1
         failures.set(id, count)
         if (count < MAX_FAILURES) throw error
@@ -51,6 +52,10 @@ export const deletionWorker = ({ tables, clock }: { readonly tables: Tables; rea
     },
   }
 }
+
+// The store is away or full: that says nothing about the request, however often it happens.
+const isPassing = (error: unknown): boolean =>
+  ['unavailable', 'storage_full', 'timeout'].some((code) => isTamsError(error) && error.code === code)
 
 const dropExpired = async (tables: Tables, clock: Clock, lease: Lease): Promise<boolean> => {
   const where = and(isIn('status', ['done', 'error']), compare('expiry', '<=', clock.nowUs()))

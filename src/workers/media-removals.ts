@@ -1,4 +1,4 @@
-import { isIn } from '../core/predicate.ts'
+import { eq, isIn } from '../core/predicate.ts'
 import type { MediaBackend } from '../domain/storage-backend.ts'
 import type { Tables } from '../storage/tables.ts'
 import type { Worker } from './worker.ts'
@@ -19,21 +19,42 @@ export const mediaRemovalWorker = ({
   name: 'media-removals',
   intervalMs: 1000,
   async step(lease, signal) {
-    const where = isIn(
-      'storage_id',
-      backends.map(({ info }) => info.id),
-    )
-    const { rows } = await tables.read((tx) => tx.list('media_removals', { where, limit: BATCH }))
-    if (rows.length === 0) return false
-    for (const { info, store } of backends) {
-      const keys = rows.filter((row) => row.storage_id === info.id).map((row) => row.media_key)
-      if (keys.length > 0) await store.delete(keys, signal)
-    }
-    await tables.write(async (tx) => {
-      await lease.keep(tx)
-      const ids = rows.map((row) => row.id)
-      await tx.delete('media_removals', isIn('id', ids))
+    // Some of each backend: one that is away must not fill the batch.
+    const { rows } = await tables.read(async (tx) => {
+      const parts = []
+      for (const { info } of backends)
+        parts.push(...(await tx.list('media_removals', { where: eq('storage_id', info.id), limit: BATCH })).rows)
+      return { rows: parts }
     })
-    return rows.length === BATCH
+    if (rows.length === 0) return false
+    // Whoever is not the holder any more must not touch bytes that the new one may have given away.
+    await tables.write((tx) => lease.keep(tx))
+    const failures: unknown[] = []
+    for (const { info, store } of backends) {
+      const removed = rows.filter((row) => row.storage_id === info.id)
+      if (removed.length === 0) continue
+      try {
+        await store.delete(
+          removed.map((row) => row.media_key),
+          signal,
+        )
+      } catch (error) {
+        // A backend that is away keeps its rows; the others go on.
+        failures.push(error)
+        continue
+      }
+      await tables.write(async (tx) => {
+        await lease.keep(tx)
+        await tx.delete(
+          'media_removals',
+          isIn(
+            'id',
+            removed.map((row) => row.id),
+          ),
+        )
+      })
+    }
+    if (failures.length > 0) throw failures[0]
+    return rows.length >= BATCH
   },
 })

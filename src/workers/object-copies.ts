@@ -6,6 +6,7 @@ import { saveInstances } from '../domain/object-instances.ts'
 import type { MediaBackend } from '../domain/storage-backend.ts'
 import type { Row } from '../storage/schema.ts'
 import type { Tables, WriteTx } from '../storage/tables.ts'
+import type { GuardedFetch } from './guarded-fetch.ts'
 import { keepingLease, type Lease } from './lease.ts'
 import type { Worker } from './worker.ts'
 
@@ -13,6 +14,8 @@ export interface CopyDeps {
   readonly tables: Tables
   readonly clock: Clock
   readonly backends: readonly MediaBackend[]
+  /** Reads what lies at URLs that clients have named. */
+  readonly request: GuardedFetch
 }
 
 const MAX_ATTEMPTS = 12
@@ -42,24 +45,71 @@ export const objectCopyWorker = (deps: CopyDeps): Worker => ({
 })
 
 /** Gives the size; undefined when the object needs no copy any more. */
-const copyBytes = async ({ tables, backends }: CopyDeps, job: Row<'media_copies'>, signal: AbortSignal): Promise<number | undefined> => {
+const copyBytes = async (
+  { tables, backends, request }: CopyDeps,
+  job: Row<'media_copies'>,
+  signal: AbortSignal,
+): Promise<number | undefined> => {
   const object = await tables.read(async (tx) => (await findObjects(tx, [job.object_id])).get(job.object_id))
   if (!object || !parseInstances(object).some((instance) => isTarget(instance, job))) return undefined
-  const source = parseInstances(object)
-    .filter(isControlled)
-    .find((instance) => instance.status === 'ready' && backends.some(({ info }) => info.id === instance.storage_id))
-  const from = backends.find(({ info }) => info.id === source?.storage_id)?.store
   const to = backends.find(({ info }) => info.id === job.storage_id)?.store
-  if (!source || !from) throw new Error('there is no controlled instance to copy from')
   if (!to) throw new Error(`there is no storage backend ${job.storage_id}`)
-  const original = await from.get(source.key, { signal })
-  if (!original) throw new Error('the bytes of the object are not there')
-  const [written, sent] = await hashing((body) => to.put(job.media_key, body, { contentType: original.contentType, signal }), original.body)
+  const instances = parseInstances(object)
+  const original = (await openControlled(backends, instances, signal)) ?? (await openUncontrolled(request, instances, job.attempts, signal))
+  const contentType = original.contentType ?? object.content_type ?? 'application/octet-stream'
+  const [written, sent] = await hashing((body) => to.put(job.media_key, body, { contentType, signal }), original.body)
   const copy = await to.get(job.media_key, { signal })
   if (!copy) throw new Error('the copy is not there')
   const received = await digest(copy.body)
-  if (written.size !== original.size || received !== sent) throw new Error('the copy differs from its original')
+  if ((original.size !== undefined && written.size !== original.size) || received !== sent)
+    throw new Error('the copy differs from its original')
   return written.size
+}
+
+interface Original {
+  readonly body: ReadableStream<Uint8Array>
+  readonly contentType?: string
+  /** Bytes, where it is known beforehand. */
+  readonly size: number | undefined
+}
+
+const openControlled = async (
+  backends: readonly MediaBackend[],
+  instances: readonly ObjectInstance[],
+  signal: AbortSignal,
+): Promise<Original | undefined> => {
+  for (const instance of instances.filter(isControlled)) {
+    const from = instance.status === 'ready' ? backends.find(({ info }) => info.id === instance.storage_id)?.store : undefined
+    if (!from) continue
+    const found = await from.get(instance.key, { signal })
+    if (!found) throw new Error('the bytes of the object are not there')
+    return found
+  }
+  return undefined
+}
+
+const HEAD_TIMEOUT_MS = 30_000
+
+/** With each try the next of the URLs. */
+const openUncontrolled = async (
+  request: GuardedFetch,
+  instances: readonly ObjectInstance[],
+  attempts: number,
+  signal: AbortSignal,
+): Promise<Original> => {
+  const urls = instances.flatMap((instance) => (isControlled(instance) ? [] : [instance.url]))
+  const url = urls[attempts % Math.max(1, urls.length)]
+  if (url === undefined) throw new Error('there is no instance to copy from')
+  // Encoded bytes would be no identical copy.
+  const response = await request({ url, headers: { 'accept-encoding': 'identity' }, timeoutMs: HEAD_TIMEOUT_MS, signal })
+  if (response.status !== 200 || !response.body) {
+    await response.body?.cancel()
+    throw new Error(`the URL of the instance answered ${response.status}`)
+  }
+  const { headers, body } = response
+  const type = headers.get('content-type')
+  const length = headers.get('content-length')
+  return { body, ...(type !== null && { contentType: type }), size: length === null ? undefined : Number(length) }
 }
 
 const hashing = async <T>(

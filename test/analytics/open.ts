@@ -25,6 +25,8 @@ export interface OpenAnalytics {
   /** A JSON answer of status 200, below `/analytics`. */
   get(path: string): Promise<Json>
   rows(path: string): Promise<Json[]>
+  /** The same on a socket of 127.0.0.1; gives the port. */
+  listen(): number
   /** Replaces all that the store holds. */
   fill(rows: Rows): Promise<void>
   close(): Promise<void>
@@ -56,12 +58,19 @@ export const openAnalytics = async (
     fetch,
     get,
     rows: async (target) => (await get(target)).rows as Json[],
+    listen() {
+      app.listen({ port: 0, hostname: '127.0.0.1' })
+      const port = app.server?.port
+      if (port === undefined) throw new Error('the app does not listen')
+      return port
+    },
     fill: (rows) =>
       tables.write(async (tx) => {
         for (const name of Object.keys(definitions) as TableName[]) if (name in rows) await tx.delete(name, everything)
         for (const [name, values] of Object.entries(rows)) await tx.insert(name as TableName, values)
       }),
     async close() {
+      await app.server?.stop(true)
       await analytics.close()
       await tables.close()
       await rm(root, { recursive: true })

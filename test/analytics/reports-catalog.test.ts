@@ -1,9 +1,12 @@
-import { afterAll, beforeAll, describe, test } from 'bun:test'
+import { afterAll, beforeAll, describe, setDefaultTimeout, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { exactInteger, timeText } from '../../analytics/result.ts'
 import { formatTimestamp } from '../../src/core/timestamp.ts'
 import { BACKENDS, BASE_US, emptyModel, FORMATS, id, type Model, models } from './model.ts'
 import { NOW_US, type OpenAnalytics, openAnalytics, sameNumbers, withoutQuery } from './open.ts'
+
+// Many small stores, on machines that may be busy.
+setDefaultTimeout(60_000)
 
 let open: OpenAnalytics
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { object } from '../support/answers.ts'
 import { openApp, type TestApp } from '../support/app.ts'
-import { createFlow, expectInvalid, expectStatus, register, uuid, videoFlow } from '../support/fixtures.ts'
+import { createFlow, expectInvalid, expectStatus, multiFlow, register, uuid, videoFlow } from '../support/fixtures.ts'
 import { methodsOf, routes } from '../support/specification.ts'
 
 let app: TestApp
@@ -215,5 +215,38 @@ describe('the order of checks', () => {
     expectStatus(await app.delete(`/flows/${id}/segments?timerange=x`), 404)
     expectStatus(await app.get(`/flows/${id}?include_timerange=x`), 404)
     expectStatus(await app.get(`/objects/${id}?presigned=x`), 404)
+  })
+})
+
+describe('what one request may cost', () => {
+  test.each(['.', '..'])('the object id %p is refused: no path could reach it [7]', async (id) => {
+    const flow = await createFlow(app)
+    expectInvalid(await app.post(`/flows/${flow.id}/storage`, { object_ids: [id] }), 'object_ids')
+  })
+
+  test('more URLs for one object than make sense are refused [6.2]', async () => {
+    const flow = await createFlow(app)
+    const get_urls = Array.from({ length: 101 }, (_, index) => ({ url: `https://example.com/${index}`, label: `label ${index}` }))
+    expectInvalid(await app.post(`/flows/${flow.id}/segments`, { object_id: uuid(), timerange: '[0:0_1:0)', get_urls }), 'get_urls')
+  })
+
+  test('a collection of more than 1000 members is refused [5.8]', async () => {
+    const flow = await createFlow(app, multiFlow())
+    expectInvalid(
+      await app.put(
+        `/flows/${flow.id}/flow_collection`,
+        Array.from({ length: 1001 }, () => ({ id: uuid() })),
+      ),
+      'body',
+    )
+  })
+
+  test('a query with more than 32 tag filters is refused [1.7]', async () => {
+    expectInvalid(await app.get(`/flows?${Array.from({ length: 33 }, (_, index) => `tag.t${index}=x`).join('&')}`), 'tag')
+  })
+
+  test('a media type that could be no header is refused when the flow is put [5.1]', async () => {
+    const flow = videoFlow({ container: 'video/é' })
+    expectInvalid(await app.put(`/flows/${flow.id}`, flow), 'container')
   })
 })

@@ -249,14 +249,14 @@ describe('objects in segments', () => {
     expect(object(await app.get(`/objects/${first.object_id}`)).referenced_by_flows).toEqual([id])
   })
 
-  test.each([['a/b/c'], ['100% sure?'], ['ünï ☂ \u{1F3AC}'], ['..'], ['dot.ted'], ['%2F']])(
+  test.each([['a/b/c'], ['100% sure?'], ['ünï ☂ \u{1F3AC}'], ['..dots'], ['dot.ted'], ['%2F']])(
     'the id %p works in paths and filters [1.2] [6.1] [8.1] [1.2-M2]',
     async (name) => {
       const id = await newFlow()
-      const object_id = name === '..' ? '..' : `${name}-${uuid()}`
+      const object_id = `${name}-${uuid()}`
       expectStatus(await postSegment(app, id, external('[0:0_1:0)', { object_id })), 201)
       expect(await segmentsOf(app, id, `?object_id=${encodeURIComponent(object_id)}`)).toHaveLength(1)
-      if (name !== '..') expect(object(await app.get(`/objects/${encodeURIComponent(object_id)}`)).id).toBe(object_id)
+      expect(object(await app.get(`/objects/${encodeURIComponent(object_id)}`)).id).toBe(object_id)
     },
   )
 })

@@ -128,3 +128,7 @@ describe('over a socket', () => {
     expect((await app.get(`/flows/${id}/label`)).body).toBeNull()
   })
 })
+
+test.each(['', 'a b', '[::'])('a Host header that names no host (%p) is 400 [1.4]', async (host) => {
+  expect(statusOf(await exchange(app.listen(), `GET /flows HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`))).toBe(400)
+})

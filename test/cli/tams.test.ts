@@ -11,7 +11,7 @@ const tams = async (...args: string[]) => {
 }
 
 describe('the tams command', () => {
-  test.each(['serve', 'ingest', 'export', 'ls', 'seed', 'config'])('explains %s with examples', async (name) => {
+  test.each(['serve', 'ingest', 'export', 'ls', 'tail', 'seed', 'config'])('explains %s with examples', async (name) => {
     const { code, stdout } = await tams(name, '--help')
     expect(code).toBe(0)
     expect(stdout).toContain(`Usage: tams ${name}`)

@@ -151,6 +151,7 @@ describe.skipIf(!any)('a service whose S3 goes away', () => {
         expect([refused.status, refused.headers.has('retry-after')]).toEqual([503, true])
       } finally {
         await service.end('SIGTERM')
+        await server.stop()
         await scratch.remove()
       }
     },

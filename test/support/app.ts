@@ -4,10 +4,12 @@ import path from 'node:path'
 import { type AppDeps, createApp } from '../../api/app.ts'
 import type { Clock } from '../../src/core/clock.ts'
 import type { Settings } from '../../src/domain/deps.ts'
+import { EventFeed } from '../../src/domain/event-feed.ts'
 import type { StorageBackend } from '../../src/domain/storage-backend.ts'
 import { createDiskStore } from '../../src/storage/disk/index.ts'
 import { openSqliteTables } from '../../src/storage/sqlite/index.ts'
 import { createLog } from '../../src/telemetry/log.ts'
+import { guardedFetch } from '../../src/workers/guarded-fetch.ts'
 import { type Answer, checkAnswer, checkHead, readAnswer } from './answers.ts'
 
 export const origin = 'http://localhost'
@@ -128,6 +130,8 @@ export const openApp = async (options: AppOptions = {}): Promise<TestApp> => {
     settings: { ...settings, ...options.settings },
     serviceVersion: '0.0.0-test',
     log,
+    request: guardedFetch({ allowedHosts: options.settings?.webhookAllowedHosts ?? [] }),
+    feed: new EventFeed(tables),
     http: { trustProxy: false, basePath: '', corsOrigins: '*', bodyLimit: 16 * 1024 * 1024, ...options.http },
   }
   const app = createApp(deps)
@@ -184,6 +188,7 @@ export const openApp = async (options: AppOptions = {}): Promise<TestApp> => {
       return port
     },
     close: async () => {
+      deps.feed.close()
       if (port !== undefined) await app.stop(true)
       await tables.close()
       await rm(root, { recursive: true, force: true })

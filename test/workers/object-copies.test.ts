@@ -11,7 +11,7 @@ import { runUntilIdle, step, takeLease } from '../support/workers.ts'
 
 let app: TestApp
 beforeEach(async () => {
-  app = await openApp()
+  app = await openApp({ settings: { webhookAllowedHosts: ['127.0.0.1'] } })
 })
 afterEach(async () => {
   expect(await inconsistencies(app.deps.tables)).toEqual([])
@@ -223,6 +223,43 @@ describe('what happens while the bytes are copied', () => {
     await removeBytes()
     expect(await labelsOf(path)).toEqual(['primary', 'secondary'])
     for (const { url } of await urlsOf(path)) expect(await (await app.fetch(url)).text()).toBe('other bytes')
+  })
+})
+
+describe('an object with only uncontrolled instances', () => {
+  const uncontrolled = async (answer: () => Response, host = '127.0.0.1') => {
+    const server = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: answer })
+    const { id: flow } = await createFlow(app)
+    const get_urls = [{ url: `http://${host}:${server.port}/object.ts`, label: 'elsewhere' }]
+    expectStatus(await postSegment(app, flow, { object_id: 'afar', timerange: '[0:0_1:0)', get_urls }), 201)
+    await askForCopy('/objects/afar')
+    const worker = objectCopyWorker(app.deps)
+    await step(app.deps, worker)
+    await server.stop(true)
+    return (await jobs())[0]?.error
+  }
+
+  test('is copied from its URL [8.2-S1]', async () => {
+    expect(await uncontrolled(() => new Response(bytes, { headers: { 'content-type': 'video/mp2t' } }))).toBeUndefined()
+    expect(await labelsOf('/objects/afar')).toEqual(['secondary', 'elsewhere'])
+    const served = await app.fetch((await urlsOf('/objects/afar'))[0]?.url ?? '')
+    expect(served.headers.get('content-type')).toBe('video/mp2t')
+    expect(await served.bytes()).toEqual(bytes)
+  })
+
+  test.each([
+    ['answers 404', () => new Response('no', { status: 404 }), 'answered 404'],
+    ['leads elsewhere', () => new Response(null, { status: 302, headers: { location: 'http://127.0.0.1:1/' } }), 'answered 302'],
+  ])('whose URL %s is not copied, and the job says why', async (_, answer, error) => {
+    expect(await uncontrolled(answer)).toContain(error)
+    expect(await labelsOf('/objects/afar')).toEqual(['elsewhere'])
+  })
+
+  test('whose URL leads into a private network is not asked for', async () => {
+    let asked = 0
+    const answer = () => new Response(`${asked++}`)
+    expect(await uncontrolled(answer, '127.0.0.2')).toContain('private network')
+    expect(asked).toBe(0)
   })
 })
 

@@ -15,9 +15,9 @@ export const openapiCommand = (program: Command): void => {
     .description('print the OpenAPI document')
     .addHelpText('after', EXAMPLES)
     .action(async () => {
-      const { basePath } = readConfig(process.env)
+      const { basePath, strict } = readConfig(process.env)
       // Loaded only here: the other commands need nothing of the API.
       const { openApiDocument } = await import('../../../api/openapi/document.ts')
-      console.log(JSON.stringify(openApiDocument({ version: packageJson.version, basePath }), undefined, 2))
+      console.log(JSON.stringify(openApiDocument({ version: packageJson.version, basePath, strict }), undefined, 2))
     })
 }

@@ -1,5 +1,6 @@
 // Exact JavaScript values → Arrow data, the inverse of values.ts.
 import { Data, DataType, type Field, RecordBatch, Schema, Struct } from 'apache-arrow'
+import { type ColumnBuffers, columnOf } from './column.ts'
 import { fixedWidth } from './ipc-batch.ts'
 import type { Value } from './values.ts'
 
@@ -119,8 +120,8 @@ const memberOf = (type: DataType, value: Value, name: string): Value => {
 export const dataOf = (type: DataType, values: readonly Value[]): Data => {
   const { length } = values
   const { bitmap, nulls } = validityOf(values)
-  const make = (buffers: { readonly offsets?: Int32Array; readonly values?: unknown }, children: Data[] = []): Data =>
-    new Data(type, 0, length, nulls, [buffers.offsets, buffers.values, bitmap] as never, children)
+  const make = (buffers: Pick<ColumnBuffers, 'offsets' | 'values'>, children: readonly Data[] = []): Data =>
+    columnOf(type, { ...buffers, length, nulls, validity: bitmap }, children)
 
   if (DataType.isBool(type)) {
     const bits = new Uint8Array((length + 7) >> 3)

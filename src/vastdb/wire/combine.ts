@@ -1,5 +1,6 @@
 // Columns that arrive in several pieces, made one. Everything is done on the buffers, so that no value changes.
-import { Data, type DataType, DataType as Types } from 'apache-arrow'
+import { type Data, type DataType, DataType as Types } from 'apache-arrow'
+import { type ColumnBuffers, columnOf } from './column.ts'
 import { fixedWidth } from './ipc-batch.ts'
 import { isThere } from './values.ts'
 
@@ -57,8 +58,8 @@ export const concatData = (type: DataType, parts: readonly Data[]): Data => {
   const length = parts.reduce((sum, part) => sum + part.length, 0)
   const nulls = parts.reduce((sum, part) => sum + part.nullCount, 0)
   const bitmap = nulls === 0 ? undefined : concatBits(parts, length, isThere)
-  const make = (buffers: { readonly offsets?: Int32Array; readonly values?: unknown }, children: Data[] = []): Data =>
-    new Data(type, 0, length, nulls, [buffers.offsets, buffers.values, bitmap] as never, children)
+  const make = (buffers: Pick<ColumnBuffers, 'offsets' | 'values'>, children: readonly Data[] = []): Data =>
+    columnOf(type, { ...buffers, length, nulls, validity: bitmap }, children)
 
   if (Types.isBool(type)) {
     const bit = (part: Data, index: number) => (((part.values[(part.offset + index) >> 3] ?? 0) >> ((part.offset + index) & 7)) & 1) === 1

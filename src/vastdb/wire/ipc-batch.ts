@@ -2,6 +2,7 @@
 // so that damaged bytes end in an error with a position. Columns are views over the body where their alignment allows it.
 import { zstdDecompressSync } from 'node:zlib'
 import { Data, DataType, RecordBatch, type Schema, Struct } from 'apache-arrow'
+import { type ColumnBuffers, columnOf } from './column.ts'
 import type { FlatTable } from './flat-reader.ts'
 import { WireError } from './wire-error.ts'
 
@@ -94,20 +95,20 @@ const readData = (cursor: Cursor, type: DataType, name: string): Data => {
     throw new WireError('RecordBatch', validity.at, `${name}: ${longNulls} nulls without a validity buffer`)
   const nullBitmap = validity.bytes.length > 0 && longNulls !== 0n ? validity.bytes.subarray(0, bitsSize(length)) : undefined
   const nulls = nullBitmap === undefined ? 0 : Number(longNulls)
-  const make = (buffers: { values?: unknown; valueOffsets?: Int32Array }, children: Data[] = []): Data =>
-    new Data(type, 0, length, nulls, [buffers.valueOffsets, buffers.values, nullBitmap] as never, children)
+  const make = (buffers: Pick<ColumnBuffers, 'offsets' | 'values'>, children: readonly Data[] = []): Data =>
+    columnOf(type, { ...buffers, length, nulls, validity: nullBitmap }, children)
 
   if (DataType.isBool(type)) return make({ values: take(cursor, bitsSize(length), 1, name) })
   if (DataType.isUtf8(type) || DataType.isBinary(type)) {
     const valueOffsets = takeOffsets(cursor, length, `offsets of ${name}`)
-    return make({ valueOffsets, values: take(cursor, valueOffsets[length] ?? 0, 1, name) })
+    return make({ offsets: valueOffsets, values: take(cursor, valueOffsets[length] ?? 0, 1, name) })
   }
   if (DataType.isList(type) || DataType.isMap(type)) {
     const valueOffsets = takeOffsets(cursor, length, `offsets of ${name}`)
     const child = readData(cursor, type.children[0]?.type ?? type, `${name}.${type.children[0]?.name ?? ''}`)
     if (child.length < (valueOffsets[length] ?? 0))
       throw new WireError('RecordBatch', cursor.bodyOffset, `${name}: ${child.length} items, offsets go to ${valueOffsets[length]}`)
-    return make({ valueOffsets }, [child])
+    return make({ offsets: valueOffsets }, [child])
   }
   if (DataType.isStruct(type) || DataType.isFixedSizeList(type)) {
     const expected = DataType.isStruct(type) ? length : length * type.listSize

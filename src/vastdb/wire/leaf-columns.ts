@@ -1,12 +1,24 @@
 // Nested columns travel one leaf at a time, each wrapped in its ancestors: struct<a,b> as struct<a> and struct<b>, map<k,v> as
 // list<struct<k>> and list<struct<v>>. Splitting and joining work on buffers; validity and offsets of the ancestors are shared.
-import { Data, DataType, Field, FixedSizeList, List, Struct } from 'apache-arrow'
+import { type Data, DataType, Field, FixedSizeList, List, Struct } from 'apache-arrow'
 import { sameLayout, typeCode } from './arrow-schema.ts'
+import { columnOf } from './column.ts'
 import { leafCount } from './leaves.ts'
 import { WireError } from './wire-error.ts'
 
 const rebuild = (type: DataType, data: Data, children: readonly Data[]): Data =>
-  new Data(type, data.offset, data.length, data.nullCount, [data.valueOffsets, data.values, data.nullBitmap] as never, [...children])
+  columnOf(
+    type,
+    {
+      offset: data.offset,
+      length: data.length,
+      nulls: data.nullCount,
+      offsets: data.valueOffsets,
+      values: data.values,
+      validity: data.nullBitmap,
+    },
+    children,
+  )
 
 const childAt = (data: Data, index: number, where: string): Data => {
   const child = data.children[index]

@@ -98,12 +98,12 @@ const writeImpl = (builder: Builder, type: DataType, value: Value): Impl => {
 
 const writeLiteralTable = (builder: Builder, field: Field, value: Value): Offset => {
   if (value === null) throw new TypeError(`a comparison of ${field.name} with null matches nothing: ask for is_null`)
-  const impl = DataType.isFixedSizeList(field.type)
-    ? writeListImpl(builder, field.type.children[0], value)
-    : writeImpl(builder, field.type, value)
-  const type = DataType.isFixedSizeList(field.type)
-    ? writeLiteralType(builder, new List(field.type.children[0] as Field), field.nullable, field.type.children)
-    : writeLiteralType(builder, field.type, field.nullable)
+  const item = DataType.isFixedSizeList(field.type) ? field.type.children[0] : undefined
+  const impl = item === undefined ? writeImpl(builder, field.type, value) : writeListImpl(builder, item, value)
+  const type =
+    item === undefined
+      ? writeLiteralType(builder, field.type, field.nullable)
+      : writeLiteralType(builder, new List(item), field.nullable, [item])
   return writeTable(builder, 3, () => {
     builder.addFieldInt8(0, impl.id, 0)
     builder.addFieldOffset(1, impl.table, 0)
@@ -111,8 +111,8 @@ const writeLiteralTable = (builder: Builder, field: Field, value: Value): Offset
   })
 }
 
-const writeListImpl = (builder: Builder, item: Field | undefined, value: Value): Impl => {
-  if (item === undefined || !Array.isArray(value)) throw new TypeError('a fixed-size list is compared with an array')
+const writeListImpl = (builder: Builder, item: Field, value: Value): Impl => {
+  if (!Array.isArray(value)) throw new TypeError('a fixed-size list is compared with an array')
   const at = writeOffsets(
     builder,
     value.map((element) => writeLiteralTable(builder, item, element)),

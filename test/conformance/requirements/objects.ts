@@ -22,14 +22,7 @@ export const objects: Sections = {
         note: 'Controlled copies are verified by length and hash; for uncontrolled ones it is a duty of the client.',
       },
     ],
-    should: [
-      {
-        statement: 'A copy can be made when only uncontrolled instances exist',
-        unmet:
-          'The service does not fetch URLs that clients gave it: without a guard it could be led into its own network. Copies are made from controlled instances.',
-      },
-      'Labels of storage backends are refused',
-    ],
+    should: ['A copy can be made when only uncontrolled instances exist', 'Labels of storage backends are refused'],
   },
   '8.3': {
     title: 'DELETE /objects/{id}/instances',

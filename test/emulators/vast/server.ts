@@ -5,6 +5,7 @@ import { headerInteger } from '../../../src/vastdb/wire/headers.ts'
 import { decodeTarget, type Target } from '../../../src/vastdb/wire/target.ts'
 import { WireError } from '../../../src/vastdb/wire/wire-error.ts'
 import { encodeError } from '../../../src/vastdb/wire/xml.ts'
+import { ADMIN, administer } from './admin.ts'
 import type { Answer, ServerRules } from './exchange.ts'
 import type { Fault, Faults } from './faults.ts'
 import { badRequest, ProtocolError } from './protocol-error.ts'
@@ -140,29 +141,17 @@ const sendFrames = async (
   response.socket?.destroy()
 }
 
-const answerFaults = (options: ServerOptions, request: IncomingMessage, response: ServerResponse, body: Uint8Array): void => {
-  const json = (value: unknown) => {
-    response.writeHead(200, { 'content-type': 'application/json' })
-    response.end(JSON.stringify(value))
-  }
-  const { faults, requests } = options
-  if (request.url === '/_emulator/requests') {
-    const counts = Object.fromEntries(requests)
-    if (request.method === 'DELETE') requests.clear()
-    return json(counts)
-  }
-  if (request.method === 'POST') faults.add(...([JSON.parse(Buffer.from(body).toString())].flat(1) as Fault[]))
-  if (request.method === 'DELETE') faults.clear()
-  return json(faults.pending)
-}
-
 const serve = async (options: ServerOptions, request: IncomingMessage, response: ServerResponse, requestId: string): Promise<void> => {
   response.setHeader('server', `vast ${options.rules.version}`)
   response.setHeader('x-amz-request-id', requestId)
   try {
     const body = await readBody(request)
     const { method = 'GET', url = '/' } = request
-    if (url.startsWith('/_emulator/')) return answerFaults(options, request, response, body)
+    if (url.startsWith(ADMIN)) {
+      const answer = JSON.stringify(administer(options, method, url, body))
+      response.writeHead(200, { 'content-type': 'application/json' }).end(answer)
+      return
+    }
     const target = decodeTarget(method, url)
     const command = target.command ?? ''
     options.requests.set(`${method} ${command}`, (options.requests.get(`${method} ${command}`) ?? 0) + 1)

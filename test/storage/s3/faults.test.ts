@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { systemClock } from '../../../src/core/clock.ts'
 import { createS3Store, type S3Store, type S3StoreOptions } from '../../../src/storage/s3/index.ts'
+import { guardBody } from '../../../src/storage/s3/read.ts'
 import { brokenStream, streamOf } from '../../contract/media.ts'
 import { type Fault, type StubS3, stubS3 } from './stub-server.ts'
 
@@ -101,6 +102,14 @@ describe('the body of an object', () => {
     stub.fault = always('GetObject', fault)
     const found = await store.get(key)
     await expect(new Response(found?.body).text()).rejects.toMatchObject({ code: 'unavailable' })
+  })
+
+  test.each([
+    [6, 'ended the body after 5 of 6 bytes'],
+    [4, 'sent more than it announced after 5 of 4 bytes'],
+  ])('of 5 bytes where %d were announced is an error, although it ends in order', async (length, message) => {
+    const body = guardBody(streamOf('01', '234'), { length, idleTimeoutMs: 1000, signal: undefined })
+    await expect(new Response(body).text()).rejects.toThrow(message)
   })
 
   test('ends with the reason of the reader who gave up', async () => {

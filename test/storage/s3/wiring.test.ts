@@ -159,3 +159,19 @@ describe('tams storage cors', () => {
     expect(await cors({ TAMS_DATA_DIR: folder })).toMatchObject({ code: 1, stderr: 'tams: no S3 storage backend is configured\n' })
   })
 })
+
+describe('the environment of S3', () => {
+  const s3 = { S3_BUCKET_NAME: 'media' }
+
+  test('needs no keys: the SDK looks for its own', () => {
+    expect(readConfig(s3).s3).toMatchObject({ bucket: 'media', accessKeyId: undefined, secretAccessKey: undefined })
+  })
+
+  test.each([
+    [{ ...s3, S3_ACCESS_KEY_ID: 'key' }, 'S3_SECRET_ACCESS_KEY: expected a value'],
+    [{ S3_ACCESS_KEY_ID: 'key', S3_SECRET_ACCESS_KEY: 'secret' }, 'S3_BUCKET_NAME: expected a value'],
+    [{ ...s3, STORAGE_CONFIG: 'storage.json' }, 'S3_BUCKET_NAME: cannot come together with STORAGE_CONFIG'],
+  ])('%p is refused', (env, message) => {
+    expect(() => readConfig(env)).toThrow(message)
+  })
+})

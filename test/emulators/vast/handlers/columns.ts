@@ -8,8 +8,8 @@ import { type Answer, claimOf, type Exchange, type Handler, pageOf, tableOf, tab
 import { badRequest, conflict, notFound } from '../protocol-error.ts'
 import { keepsTimeZones } from './tables.ts'
 
-/** The largest answer of a listing. A cluster has such a limit; 64,000 columns in one page exceed it. */
-const MAX_LISTING = 4 * 1024 * 1024
+/** The largest answer of a listing with types. A cluster has such a limit (its value is not known); 64,000 columns in one page exceed it. */
+const MAX_LISTING = 3 * 1024 * 1024
 
 const marked = (column: Column, table: TableEntry): Field => {
   const index = table.sortKey.indexOf(column.id)
@@ -31,7 +31,7 @@ const listing = (exchange: Exchange, table: TableEntry, columns: readonly Column
   )
   const fields = items.map(({ column }) => (exchange.rules.from55 ? marked(column, table) : column.field))
   const body = encodeSchemaStream(new Schema(namesOnly ? fields.map(({ name }) => new Field(name, SHORTEST, true)) : fields))
-  if (body.length > MAX_LISTING) throw badRequest(`list column result size of ${body.length} bytes is too long`)
+  if (body.length > MAX_LISTING && !namesOnly) throw badRequest(`list column result size of ${body.length} bytes is too long`)
   return { headers, body }
 }
 

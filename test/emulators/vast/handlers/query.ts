@@ -37,6 +37,7 @@ interface Query {
   /** Numbers of the request's fields that are selected, in order. */
   readonly selected: readonly number[]
   readonly filter: Predicate
+  readonly sortKey: readonly number[]
   readonly order: Projection | undefined
 }
 
@@ -91,6 +92,7 @@ const readQuery = (exchange: Exchange, headers: QueryHeaders): Query => {
     columns: found.map(({ column }) => column),
     selected: selectedColumns(fields, request.projection),
     filter: compileFilter(fields, request.filter),
+    sortKey: table.sortKey,
   }
   return { ...query, order: projectionFor(table, view, headers, exchange.target.params?.name, query) }
 }

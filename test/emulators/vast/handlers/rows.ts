@@ -1,5 +1,6 @@
 import type { Data, Field, RecordBatch } from 'apache-arrow'
 import { batchOfData } from '../../../../src/vastdb/wire/build.ts'
+import { columnOf } from '../../../../src/vastdb/wire/column.ts'
 import { concatData } from '../../../../src/vastdb/wire/combine.ts'
 import { decodeOneBatch, encodeStream } from '../../../../src/vastdb/wire/ipc.ts'
 import { ROW_ID, rowIdField } from '../../../../src/vastdb/wire/row-id.ts'
@@ -160,7 +161,11 @@ const padded = (data: Data, from: number, rows: number): Data => {
 
 const nullOf = (data: Data): Data => {
   const one = takeRows(data, Uint32Array.of(0))
-  return one.clone(one.type, 0, 1, 1, [one.valueOffsets, one.values, new Uint8Array(1)] as never, one.children)
+  return columnOf(
+    one.type,
+    { length: 1, nulls: 1, offsets: one.valueOffsets, values: one.values, validity: new Uint8Array(1) },
+    one.children,
+  )
 }
 
 export const updateRows: Handler = (exchange) => {

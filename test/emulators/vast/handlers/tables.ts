@@ -1,5 +1,4 @@
-import * as arrow from 'apache-arrow'
-import { type Field, Utf8 } from 'apache-arrow'
+import { Field, Utf8 } from 'apache-arrow'
 import { decodeProperties } from '../../../../src/vastdb/wire/control.ts'
 import { headerFlag, headerInteger } from '../../../../src/vastdb/wire/headers.ts'
 import { decodeSchema } from '../../../../src/vastdb/wire/ipc.ts'
@@ -49,7 +48,7 @@ const createImports = (exchange: Exchange): void => {
   const { transactions, transaction } = exchange
   const table = transaction.catalog.table(path.bucket, path.schema, path.name)
   if (table.imports !== undefined) throw new ProtocolError(500, 'InternalError', `${path.name} has an imports table`)
-  const imports = newTable(exchange, IMPORTS, columnsOf(exchange, [new arrow.Field('ObjectName', new Utf8(), true)]), [])
+  const imports = newTable(exchange, IMPORTS, columnsOf(exchange, [new Field('ObjectName', new Utf8(), true)]), [])
   transactions.change(transaction, [claimOf(path)], (catalog) =>
     catalog.changeTable(path.bucket, path.schema, path.name, (current) => ({ ...current, imports })),
   )
@@ -65,9 +64,7 @@ export const createTable: Handler = (exchange) => {
   if (headers['tabular-vector-index-column'] !== undefined) throw notEmulated('a vector index')
   const schema = decodeSchema(body)
   if (schema.metadata.has('VAST:table:partition-key-0')) throw notEmulated('a partitioned table')
-  const names = schema.fields.map(({ name }) => name)
-  const twice = names.find((name, i) => names.indexOf(name) !== i && i < 1000)
-  if (twice !== undefined) throw badRequest(`two columns are called ${twice}`)
+  if (new Set(schema.fields.map(({ name }) => name)).size < schema.fields.length) throw badRequest('two columns have the same name')
   const columns = columnsOf(exchange, schema.fields)
   const table = newTable(exchange, path.name, columns, sortKeyOf(exchange, columns))
   transactions.change(transaction, [claimOf(path)], (catalog) => catalog.addTable(path.bucket, path.schema, table))

@@ -1,6 +1,7 @@
 import type { Field } from 'apache-arrow'
 import { ROW_GROUP } from '../../../../src/vastdb/wire/query-headers.ts'
 import { type Chunk, rowFrom, rowIdAt } from './chunk.ts'
+import { type KeyBounds, keyBounds, keyRows } from './key-index.ts'
 import { bindRows, type Cells, type Predicate, plainCells } from './predicate.ts'
 import type { RowView, Selection } from './view.ts'
 
@@ -20,6 +21,8 @@ export interface Filtered {
   readonly fields: readonly Field[]
   readonly columns: readonly ScanColumn[]
   readonly filter: Predicate
+  /** Column ids of the table's sorting key; empty without one. */
+  readonly sortKey: readonly number[]
 }
 
 export interface Found {
@@ -54,21 +57,30 @@ const testOf = (view: RowView, chunk: Chunk, { fields, columns, filter }: Filter
   return (row) => (touched.has(row) ? view.changeOf(chunk, row) !== 'deleted' && changed(row) : plain(row))
 }
 
+type Take = (row: number) => boolean
+
 /** Calls `take` for every matching row of a chunk, ascending, until it answers false. */
 const eachMatch = (
   view: RowView,
   chunk: Chunk,
   filtered: Filtered,
   { from, groups }: RowRange,
-  take: (row: number) => boolean,
+  bounds: KeyBounds | undefined,
+  take: Take,
 ): boolean => {
   const { share, shares, size } = groups
   const first = rowFrom(chunk, from)
   if (first >= chunk.rows) return true
   const test = testOf(view, chunk, filtered)
   const runRows = ROW_GROUP * size
+  const runOf = (row: number) => Math.floor(rowIdAt(chunk, row) / runRows)
+  const candidates = bounds === undefined ? undefined : keyRows(chunk, filtered.sortKey, bounds)
+  if (candidates !== undefined) {
+    for (const row of candidates) if (row >= first && runOf(row) % shares === share && test(row) && !take(row)) return false
+    return true
+  }
   for (let row = first; row < chunk.rows; ) {
-    const run = Math.floor(rowIdAt(chunk, row) / runRows)
+    const run = runOf(row)
     const end = Math.min(chunk.rows, rowFrom(chunk, (run + 1) * runRows))
     if (run % shares === share) for (let at = row; at < end; at++) if (test(at) && !take(at)) return false
     row = end
@@ -76,11 +88,21 @@ const eachMatch = (
   return true
 }
 
+const boundsOf = ({ filter, columns, sortKey }: Filtered): KeyBounds | undefined => {
+  if (sortKey.length === 0) return undefined
+  const key = sortKey.map((id) => columns.indexOf(id))
+  return keyBounds(
+    filter,
+    key.map((column) => (column < 0 ? undefined : column)),
+  )
+}
+
 const overlapping = (chunks: readonly Chunk[]): boolean => chunks.some((chunk, i) => chunk.firstRowId <= (chunks[i - 1]?.lastRowId ?? -1))
 
 /** The first matching rows of a share of the table, in the order of their ids. */
 export const scan = (view: RowView, filtered: Filtered, range: RowRange): Found => {
   const chunks = view.chunks()
+  const bounds = boundsOf(filtered)
   if (overlapping(chunks)) return scanUnordered(view, chunks, filtered, range)
   const selections: Selection[] = []
   let count = 0
@@ -88,7 +110,7 @@ export const scan = (view: RowView, filtered: Filtered, range: RowRange): Found 
   for (const chunk of chunks) {
     if (chunk.lastRowId < range.from) continue
     const rows: number[] = []
-    const whole = eachMatch(view, chunk, filtered, range, (row) => {
+    const whole = eachMatch(view, chunk, filtered, range, bounds, (row) => {
       if (count === range.limit) {
         next = rowIdAt(chunk, row)
         return false
@@ -107,7 +129,7 @@ export const scan = (view: RowView, filtered: Filtered, range: RowRange): Found 
 const scanUnordered = (view: RowView, chunks: readonly Chunk[], filtered: Filtered, range: RowRange): Found => {
   const matches: { readonly chunk: Chunk; readonly row: number; readonly id: number }[] = []
   for (const chunk of chunks)
-    eachMatch(view, chunk, filtered, range, (row) => {
+    eachMatch(view, chunk, filtered, range, undefined, (row) => {
       matches.push({ chunk, row, id: rowIdAt(chunk, row) })
       return true
     })

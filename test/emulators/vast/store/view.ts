@@ -13,7 +13,14 @@ export interface Selection {
   readonly rows: Uint32Array
 }
 
-const NONE: ReadonlySet<number> = new Set()
+/** Row numbers of a chunk. */
+interface Rows {
+  readonly size: number
+  has(row: number): boolean
+  keys(): Iterable<number>
+}
+
+const NONE: Rows = new Set<number>()
 
 export class RowView {
   readonly store: RowStore
@@ -56,10 +63,10 @@ export class RowView {
   }
 
   /** Row numbers of `chunk` that may differ from what was inserted. */
-  touched(chunk: Chunk): ReadonlySet<number> {
+  touched(chunk: Chunk): Rows {
     const own = this.#changedRows(chunk)
     if (chunk.versions.size === 0) return own ?? NONE
-    return own === undefined ? new Set(chunk.versions.keys()) : new Set([...chunk.versions.keys(), ...own])
+    return own === undefined ? chunk.versions : new Set([...chunk.versions.keys(), ...own])
   }
 
   /** The chunk and number of a visible row that is not deleted. */
@@ -108,7 +115,7 @@ export class RowView {
     let count = 0
     for (const chunk of this.chunks()) {
       count += chunk.rows
-      for (const row of this.touched(chunk)) if (this.changeOf(chunk, row) === 'deleted') count -= 1
+      for (const row of this.touched(chunk).keys()) if (this.changeOf(chunk, row) === 'deleted') count -= 1
     }
     return count
   }

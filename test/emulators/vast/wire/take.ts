@@ -1,5 +1,6 @@
 // Chosen rows of an Arrow column as a new column, on the buffers, so that no value changes.
-import { Data, DataType } from 'apache-arrow'
+import { type Data, DataType } from 'apache-arrow'
+import { columnOf } from '../../../../src/vastdb/wire/column.ts'
 import { fixedWidth } from '../../../../src/vastdb/wire/ipc-batch.ts'
 import { isThere } from '../../../../src/vastdb/wire/values.ts'
 
@@ -43,7 +44,7 @@ const itemRows = (rows: Rows, count: number, span: (row: number) => readonly [nu
   return items
 }
 
-const takeFixed = (data: Data, rows: Rows): unknown => {
+const takeFixed = (data: Data, rows: Rows): ArrayBufferView => {
   const { type } = data
   const width = fixedWidth(type)
   const source = new Uint8Array(data.values.buffer, data.values.byteOffset, data.values.byteLength)
@@ -64,8 +65,8 @@ export const takeRows = (data: Data, rows: Rows): Data => {
   const { type } = data
   if (data.offset !== 0) throw new RangeError(`${type}: a column that starts at ${data.offset} cannot be taken from`)
   const { bitmap, nulls } = takeValidity(data, rows)
-  const make = (buffers: { readonly offsets?: Int32Array; readonly values?: unknown }, children: Data[] = []): Data =>
-    new Data(type, 0, rows.length, nulls, [buffers.offsets, buffers.values, bitmap] as never, children)
+  const make = (buffers: { readonly offsets?: Int32Array; readonly values?: ArrayBufferView }, children: Data[] = []): Data =>
+    columnOf(type, { ...buffers, length: rows.length, nulls, validity: bitmap }, children)
   const child = (index: number): Data => {
     const found = data.children[index]
     if (found === undefined) throw new RangeError(`${type} without its child ${index}`)

@@ -1,0 +1,140 @@
+// Sorted tables: the rows of a chunk in the order of the sorting key, found by binary search. Chunks do not change and key columns cannot be
+// updated, so an index holds for as long as its chunk. Without it every look-up in a large table would read the whole of it.
+import type { Data } from 'apache-arrow'
+import { type Value, valueAt } from '../../../../src/vastdb/wire/values.ts'
+import type { Chunk } from './chunk.ts'
+import { compareValues, type Predicate } from './predicate.ts'
+
+/** Smaller chunks are read as quickly as searched. */
+const MIN_ROWS = 512
+
+/** What a filter says about the leading columns of the key: equal to one of some values each, and a range of the next column. */
+export interface KeyBounds {
+  readonly equal: readonly (readonly Value[])[]
+  readonly from?: Value | undefined
+  readonly to?: Value | undefined
+}
+
+type Term = Extract<Predicate, { readonly kind: 'compare' | 'in' }>
+
+/** The terms every row must pass: those of the top-level `and`, and of an `or` with one term only. */
+const required = (predicate: Predicate): Term[] => {
+  if (predicate.kind === 'and') return predicate.terms.flatMap(required)
+  if (predicate.kind === 'or') {
+    const [only] = predicate.terms
+    return predicate.terms.length === 1 && only !== undefined ? required(only) : equalities(predicate.terms)
+  }
+  return predicate.kind === 'compare' || predicate.kind === 'in' ? [predicate] : []
+}
+
+/** `a = 1 or a = 2` as one `in`. */
+const equalities = (terms: readonly Predicate[]): Term[] => {
+  const [first] = terms
+  if (first === undefined || !('ref' in first)) return []
+  const values = terms.map((term) =>
+    term.kind === 'in' ? term.values : term.kind === 'compare' && term.op === 'equal' ? [term.value] : undefined,
+  )
+  return values.every((some) => some !== undefined) ? [{ kind: 'in', ref: first.ref, values: values.flat(1) }] : []
+}
+
+/** At most so many combinations of equal values are searched for. */
+const MAX_SEARCHES = 10_000
+
+/** @param key the numbers of the request's fields that are the key's columns, in order; `undefined` where the request has not the column */
+export const keyBounds = (predicate: Predicate, key: readonly (number | undefined)[]): KeyBounds | undefined => {
+  const terms = required(predicate).filter(({ ref }) => ref.path.length === 0)
+  const equal: (readonly Value[])[] = []
+  let searches = 1
+  for (const column of key) {
+    const own = terms.filter(({ ref }) => ref.column === column)
+    const fixed = own.find((term) => term.kind === 'in' || term.op === 'equal')
+    const values = fixed === undefined ? undefined : fixed.kind === 'in' ? fixed.values : [fixed.value]
+    if (values !== undefined && searches * values.length <= MAX_SEARCHES) {
+      equal.push(values)
+      searches *= values.length
+      continue
+    }
+    const limit = (...ops: readonly string[]) => own.find((term) => term.kind === 'compare' && ops.includes(term.op))
+    const [low, high] = [limit('greater', 'greater_equal'), limit('less', 'less_equal')]
+    const bounds = { equal, from: low?.kind === 'compare' ? low.value : undefined, to: high?.kind === 'compare' ? high.value : undefined }
+    return equal.length > 0 || low !== undefined || high !== undefined ? bounds : undefined
+  }
+  return equal.length > 0 ? { equal } : undefined
+}
+
+interface KeyIndex {
+  readonly columns: readonly Data[]
+  /** Row numbers in the order of the key. */
+  readonly order: Uint32Array
+}
+
+const indexes = new WeakMap<Chunk, { readonly key: string; readonly index: KeyIndex | 'none' }>()
+
+const indexOf = (chunk: Chunk, key: readonly number[]): KeyIndex | 'none' => {
+  const name = key.join()
+  const known = indexes.get(chunk)
+  if (known?.key === name) return known.index
+  const index = build(chunk, key)
+  indexes.set(chunk, { key: name, index })
+  return index
+}
+
+/** Text as one character per byte: JavaScript's order of such strings is that of the bytes. */
+const sortable = (value: Value): Value => (typeof value === 'string' ? Buffer.from(value).toString('latin1') : value)
+
+const build = (chunk: Chunk, key: readonly number[]): KeyIndex | 'none' => {
+  const columns = key.flatMap((id) => chunk.columns.get(id) ?? [])
+  if (columns.length < key.length || columns.some(({ nullCount }) => nullCount > 0)) return 'none'
+  const values = columns.map((data) => Array.from({ length: chunk.rows }, (_, row) => sortable(valueAt(data, row))))
+  const order = Uint32Array.from({ length: chunk.rows }, (_, row) => row).sort((a, b) => {
+    for (const column of values) {
+      const [left, right] = [column[a] ?? null, column[b] ?? null]
+      if (left === right || left === null || right === null) continue
+      const difference = typeof left === 'string' && typeof right === 'string' ? (left < right ? -1 : 1) : compareValues(left, right)
+      if (difference !== 0) return difference
+    }
+    return a - b
+  })
+  return { columns, order }
+}
+
+const search = ({ columns, order }: KeyIndex, prefix: readonly Value[], after: boolean): number => {
+  let [low, high] = [0, order.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    const row = order[middle] ?? 0
+    let difference = 0
+    for (let i = 0; i < prefix.length && difference === 0; i++) {
+      const data = columns[i]
+      if (data !== undefined) difference = compareValues(valueAt(data, row), prefix[i] ?? null)
+    }
+    if (difference < 0 || (after && difference === 0)) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+const combinations = (lists: readonly (readonly Value[])[]): Value[][] =>
+  lists.reduce<Value[][]>((prefixes, values) => prefixes.flatMap((prefix) => values.map((value) => [...prefix, value])), [[]])
+
+/** Rows of the chunk that may pass, ascending: all that do are among them. `undefined`: all rows must be looked at. */
+export const keyRows = (chunk: Chunk, key: readonly number[], { equal, from, to }: KeyBounds): Uint32Array | undefined => {
+  if (chunk.rows < MIN_ROWS) return undefined
+  const index = indexOf(chunk, key)
+  if (index === 'none') return undefined
+  const found = combinations(equal).map((prefix) => {
+    const start = search(index, from === undefined ? prefix : [...prefix, from], false)
+    const end = search(index, to === undefined ? prefix : [...prefix, to], true)
+    return index.order.subarray(start, Math.max(start, end))
+  })
+  const size = found.reduce((sum, rows) => sum + rows.length, 0)
+  if (size > chunk.rows / 2) return undefined
+  const rows = new Uint32Array(size)
+  let at = 0
+  for (const some of found) {
+    rows.set(some, at)
+    at += some.length
+  }
+  // A value that is listed twice in an `in` is found twice.
+  return rows.sort().filter((row, i) => i === 0 || row !== rows[i - 1])
+}
