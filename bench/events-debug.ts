@@ -1,0 +1,172 @@
+/**
+ * What events cost: posts of single segments with 0, 10 and 100 webhooks (that concern other flows, and that get every event), how many
+ * events are delivered meanwhile, how long a change takes to a webhook and to 1,000 readers of the stream.
+ * `bun run bench/events.ts [--seconds 4]`
+ */
+import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import path from 'node:path'
+import { JSON_HEADERS, putFlow } from './support/flow.ts'
+import { median } from './support/machine.ts'
+import { type Program, startService } from './support/program.ts'
+import { against, fixed, type Result, report, whole } from './support/report.ts'
+import { scratchDirectory } from './support/scratch.ts'
+import { type Settings, settings } from './support/settings.ts'
+import { wrk } from './support/wrk.ts'
+
+const CONNECTIONS = 64
+const READERS = 1000
+const CHANGES = 200
+
+const scriptOf = (flow: string): string => `
+local headers = { ['content-type'] = 'application/json' }
+request = function()
+  counter = counter + 1
+  local body = string.format('{"object_id":"%016x","timerange":"[%d:0_%d:0)","get_urls":[{"label":"origin","url":"https://media.example/%d.ts"}]}',
+    counter, counter, counter + 1, counter)
+  return wrk.format('POST', '/flows/${flow}/segments', headers, body)
+end`
+
+const withService = async <T>(work: (service: Program) => Promise<T>): Promise<T> => {
+  const dataDir = await mkdtemp(path.join(await scratchDirectory(), 'events-'))
+  const service = await startService({ dataDir, env: { WEBHOOK_ALLOWED_HOSTS: '127.0.0.1' } })
+  try {
+    return await work(service)
+  } finally {
+    await service.stop()
+    await rm(dataDir, { recursive: true, force: true })
+  }
+}
+
+const send = async (service: Program, method: string, path: string, body: unknown): Promise<void> => {
+  const response = await fetch(`${service.url}${path}`, { method, body: JSON.stringify(body), headers: JSON_HEADERS })
+  if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}: ${await response.text()}`)
+}
+
+const addWebhooks = async (service: Program, url: string, count: number, filter: object): Promise<void> => {
+  for (let index = 0; index < count; index++)
+    await send(service, 'POST', '/service/webhooks', {
+      url: `${url}/${index}`,
+      events: ['flows/segments_added', 'flows/updated'],
+      ...filter,
+    })
+}
+
+/** Posts in a second, and events delivered in a second meanwhile. */
+const posts = (count: number, filter: object, seconds: number): Promise<{ readonly perSecond: number; readonly delivered: number }> =>
+  withService(async (service) => {
+    let received = 0
+    const receiver = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: () => new Response(`${received++}`) })
+    const flow = randomUUID()
+    await putFlow(service, flow)
+    await addWebhooks(service, `http://127.0.0.1:${receiver.port}`, count, filter)
+    console.error("wrk", count, performance.now()); const { requestsPerSecond } = await wrk({ url: service.url, script: scriptOf(flow), connections: CONNECTIONS, seconds })
+    console.error("done", requestsPerSecond, received, performance.now()); const delivered = received / seconds
+    await receiver.stop(true)
+    return { perSecond: requestsPerSecond, delivered }
+  })
+
+const percentile = (values: readonly number[], share: number): number =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length * share)] ?? 0
+
+/** Milliseconds from the begin of a change to its event at a webhook, one change after the other. */
+const webhookLatency = (): Promise<number[]> =>
+  withService(async (service) => {
+    let arrived: () => void = () => {}
+    const receiver = Bun.serve({
+      hostname: '127.0.0.1',
+      port: 0,
+      fetch: () => {
+        arrived()
+        return new Response()
+      },
+    })
+    const flow = randomUUID()
+    await putFlow(service, flow)
+    await addWebhooks(service, `http://127.0.0.1:${receiver.port}`, 1, {})
+    const times: number[] = []
+    for (let index = 0; index < CHANGES; index++) {
+      const arrival = new Promise<void>((resolve) => {
+        arrived = resolve
+      })
+      const began = performance.now()
+      await send(service, 'PUT', `/flows/${flow}/label`, `${index}`)
+      await arrival
+      times.push(performance.now() - began)
+    }
+    await receiver.stop(true)
+    return times
+  })
+
+/** The same to the last of many readers of the stream, and how many events reach them in a second. */
+const streamLatency = (): Promise<{ readonly times: number[]; readonly perSecond: number }> =>
+  withService(async (service) => {
+    const flow = randomUUID()
+    await putFlow(service, flow)
+    const ending = new AbortController()
+    let blocks = 0
+    let wake: () => void = () => {}
+    const read = async (): Promise<void> => {
+      const response = await fetch(`${service.url}/events/stream?type=flows/updated`, { signal: ending.signal })
+      const decoder = new TextDecoder()
+      const reader = response.body?.getReader()
+      for (;;) {
+        const chunk = await reader?.read().catch(() => undefined)
+        if (!chunk || chunk.done) return
+        blocks += decoder.decode(chunk.value, { stream: true }).split('\n\n').length - 1
+        wake()
+      }
+    }
+    const until = async (count: number): Promise<void> => {
+      while (blocks < count)
+        await new Promise<void>((resolve) => {
+          wake = resolve
+        })
+    }
+    const readers = Array.from({ length: READERS }, read)
+    await until(READERS)
+    const times: number[] = []
+    const began = performance.now()
+    for (let index = 1; index <= 20; index++) {
+      const start = performance.now()
+      await send(service, 'PUT', `/flows/${flow}/label`, `${index}`)
+      await until(READERS * (index + 1))
+      times.push(performance.now() - start)
+    }
+    const perSecond = (READERS * 20 * 1000) / (performance.now() - began)
+    ending.abort()
+    await Promise.all(readers)
+    return { times, perSecond }
+  })
+
+export const events = async ({ seconds }: Settings): Promise<Result[]> => {
+  const results: Result[] = []
+  const none = await posts(0, {}, seconds)
+  results.push({ what: 'posts of one segment, no webhook', figure: `${whole(none.perSecond)}/s` })
+  for (const count of [10, 100])
+    for (const [what, filter] of [
+      ['of other flows', { flow_ids: [randomUUID()] }],
+      ['that get every event', { accept_get_urls: [] }],
+    ] as const) {
+      const { perSecond, delivered } = await posts(count, filter, seconds)
+      const ratio = perSecond / none.perSecond
+      results.push({
+        what: `posts of one segment, ${count} webhooks ${what}; delivered meanwhile: ${whole(delivered)}/s`,
+        figure: `${whole(perSecond)}/s`,
+        baseline: `${whole(none.perSecond)}/s`,
+        ratio: fixed(ratio),
+        target: against(ratio, 0.9, 'at least'),
+      })
+    }
+  const times = await webhookLatency()
+  results.push({ what: 'change to webhook, ms (median)', figure: fixed(median(times), 1), p99: fixed(percentile(times, 0.99), 1) })
+  const stream = await streamLatency()
+  results.push({
+    what: `change to the last of ${whole(READERS)} stream readers, ms (median); ${whole(stream.perSecond)} messages/s`,
+    figure: fixed(median(stream.times), 1),
+    p99: fixed(percentile(stream.times, 0.99), 1),
+  })
+  return results
+}
+
+if (import.meta.main) report(await events(settings()))
