@@ -62,13 +62,17 @@ describe.skipIf(missing !== undefined)('the Python SDK of VAST', () => {
   })
   afterAll(() => emulator.close())
 
-  test.each(['5.4.0.20', '5.5.0.1'])('passes our checks against a server that announces %s', async (version) => {
-    const own = await startEmulator({ buckets: [BUCKET], version })
-    const { exitCode, output } = await spawned([python, join(scripts, 'checks.py'), own.url, BUCKET, 'test', 'test'], {})
-    await own.close()
-    expect(output.split('\n').filter((line) => line.startsWith('FAIL'))).toEqual([])
-    expect({ exitCode, checks: output.match(/^ok /gm)?.length }).toEqual({ exitCode: 0, checks: 103 })
-  })
+  test.each(['5.4.0.20', '5.5.0.1'])(
+    'passes our checks against a server that announces %s',
+    async (version) => {
+      const own = await startEmulator({ buckets: [BUCKET], version })
+      const { exitCode, output } = await spawned([python, join(scripts, 'checks.py'), own.url, BUCKET, 'test', 'test'], {})
+      await own.close()
+      expect(output.split('\n').filter((line) => line.startsWith('FAIL'))).toEqual([])
+      expect({ exitCode, checks: output.match(/^ok /gm)?.length }).toEqual({ exitCode: 0, checks: 103 })
+    },
+    300_000,
+  )
 
   test('passes the tests that it brings along, except those that need tables of a real cluster', async () => {
     const folder = sdkFolder()
@@ -99,5 +103,5 @@ describe.skipIf(missing !== undefined)('the Python SDK of VAST', () => {
     expect({ failed: outcomes(output, 'FAILED'), errors: outcomes(output, 'ERROR') }).toEqual({ failed: EXPECTED_FAILURES, errors: [] })
     expect(passed).toBeGreaterThanOrEqual(137)
     expect(passed / (passed + EXPECTED_FAILURES.length)).toBeGreaterThan(0.95)
-  })
+  }, 900_000)
 })
