@@ -39,12 +39,13 @@ export const healthRoutes = ({ tables, backends, clock, serviceVersion }: Deps) 
     }
   }
 
-  // Anybody may ask: the dependencies are asked once a second at most.
-  let latest: { readonly atMs: number; readonly health: ReturnType<typeof examine> } | undefined
+  // Anybody may ask: one examination at a time serves all who wait for it.
+  let examination: ReturnType<typeof examine> | undefined
   const answer = async (request: Request) => {
-    const nowMs = performance.now()
-    if (!latest || nowMs - latest.atMs > FRESH_MS) latest = { atMs: nowMs, health: examine() }
-    const health = await latest.health
+    examination ??= examine().finally(() => {
+      examination = undefined
+    })
+    const health = await examination
     return json(request, health, { status: health.status === 'healthy' ? 200 : 503 })
   }
 
@@ -56,7 +57,6 @@ export const healthRoutes = ({ tables, backends, clock, serviceVersion }: Deps) 
 
 const UNKNOWN: DependencyHealth = { status: 'unhealthy', reason: 'not examined' }
 
-const FRESH_MS = 1000
 const LIMIT_MS = 5000
 
 const probe = async (check: (signal: AbortSignal) => Promise<void>): Promise<DependencyHealth> => {
