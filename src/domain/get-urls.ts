@@ -45,7 +45,7 @@ export const URL_GRACE_SECONDS = 60
 export type UrlMaker = (instances: readonly ObjectInstance[], contentType: string | null) => GetUrlItem[]
 
 /** Everything that is the same for all objects of a page is settled once here, so that an object costs little more than its signature. */
-export const urlMaker = ({ backends, settings }: Deps, context: Context, options: UrlOptions): UrlMaker => {
+export const urlMaker = ({ backends, clock, settings }: Deps, context: Context, options: UrlOptions): UrlMaker => {
   const { acceptGetUrls, presigned } = options
   if (acceptGetUrls?.length === 0) return () => []
   const labels = acceptGetUrls && new Set(acceptGetUrls)
@@ -60,6 +60,7 @@ export const urlMaker = ({ backends, settings }: Deps, context: Context, options
   const showUncontrolled = storageIds === undefined && presigned !== true && matchesTags(undefined, options.backendTags)
   const expiresInSeconds = settings.downloadUrlTimeout + URL_GRACE_SECONDS
   const { baseUrl } = context
+  const nowUs = clock.nowUs()
 
   return (instances, contentType) => {
     const urls: GetUrlItem[] = []
@@ -68,7 +69,11 @@ export const urlMaker = ({ backends, settings }: Deps, context: Context, options
       for (const instance of instances) {
         if (!isControlled(instance) || instance.storage_id !== info.id || instance.status !== 'ready') continue
         if (presigned !== false)
-          urls.push({ url: store.downloadUrl(instance.key, { baseUrl, contentType: type, expiresInSeconds }), presigned: true, ...members })
+          urls.push({
+            url: store.downloadUrl(instance.key, { baseUrl, contentType: type, expiresInSeconds, nowUs }),
+            presigned: true,
+            ...members,
+          })
         const plain = presigned === true ? undefined : store.plainUrl(instance.key, { contentType: type })
         if (plain !== undefined) urls.push({ url: plain, presigned: false, ...members })
       }

@@ -38,6 +38,8 @@ export interface DownloadUrlOptions {
   readonly contentType: string | undefined
   /** At least so long; the exact moment is rounded so that URLs are stable for a while and caches can use them. */
   readonly expiresInSeconds: number
+  /** The moment to count from, where many URLs are made at once. Default: now. */
+  readonly nowUs?: bigint
 }
 
 export interface UploadTarget {

@@ -42,9 +42,10 @@ export const createMediaUrls = ({ storageId, secret, clock, publicBaseUrl }: Url
       return { url: `${baseUrl}${storagePath}${keyToUrlPath(key)}?${query}`, headers: { 'content-type': contentType } }
     },
 
-    download(key, { baseUrl, expiresInSeconds }) {
+    download(key, { baseUrl, expiresInSeconds, nowUs }) {
       const stable = stableSeconds(expiresInSeconds)
-      const expires = Math.ceil((nowSeconds() + expiresInSeconds) / stable) * stable
+      const now = nowUs === undefined ? nowSeconds() : Number(nowUs) / 1e6
+      const expires = Math.ceil((now + expiresInSeconds) / stable) * stable
       return `${baseUrl}${storagePath}${keyToUrlPath(key)}?expires=${expires}&signature=${signer.sign('read', key, expires, '')}`
     },
 
