@@ -1,8 +1,8 @@
 import { arrowStream } from './formats/arrow.ts'
 import { csv } from './formats/csv.ts'
 import { json } from './formats/json.ts'
-import type { ParquetWriter } from './formats/parquet.ts'
 import type { AnswerFormat } from './query-string.ts'
+import type { ResultTable } from './result.ts'
 import type { Answer } from './service.ts'
 
 const TYPES = {
@@ -32,8 +32,12 @@ export const acceptedFormat = (header: string | null): AnswerFormat => {
   return best?.format ?? 'json'
 }
 
+interface Parquet {
+  write(table: ResultTable): Promise<Uint8Array<ArrayBuffer>>
+}
+
 /** An answer in its format, in pieces as the client takes them. */
-export const respond = async (answer: Answer, format: AnswerFormat, parquet: ParquetWriter): Promise<Response> => {
+export const respond = async (answer: Answer, format: AnswerFormat, parquet: Parquet): Promise<Response> => {
   const headers = {
     'content-type': TYPES[format],
     vary: 'Accept',
@@ -41,7 +45,7 @@ export const respond = async (answer: Answer, format: AnswerFormat, parquet: Par
     'x-analytics-rows-scanned': String(answer.metric.rowsScanned),
     'x-analytics-truncated': String(answer.table.truncated),
   }
-  if (format === 'parquet') return new Response(Buffer.from(await parquet.write(answer.table)), { headers })
+  if (format === 'parquet') return new Response(await parquet.write(answer.table), { headers })
   return new Response(streamOf(piecesOf(answer, format)), { headers })
 }
 

@@ -10,19 +10,26 @@ interface Dataset {
   /** Which rows of the table are there for a reader. */
   readonly live: Predicate
   readonly link?: Link
+  /** Columns that change without a change of the flow. */
+  readonly mutable?: readonly string[]
+  /** The column that names an object. */
+  readonly object?: string
 }
 
 const live = eq('deletion_id', '')
 
-/** What SQL can be about. The names are those of views; linked datasets have a column `flow`, the number of the flow. */
+/**
+ * What SQL can be about. The names are those of views; linked datasets have a column `flow`, the number of the flow, and those with
+ * ids of objects a column `object` beside it, the key of the object.
+ */
 export const datasets = {
   sources: { table: 'sources', live },
   flows: { table: 'flows', live, link: 'numbers flows' },
-  segments: { table: 'segments', live: everything, link: 'of flows, hiding' },
-  object_refs: { table: 'object_refs', live: everything, link: 'of flows' },
-  objects: { table: 'objects', live: and(live, eq('state', 'registered')) },
-  object_access: { table: 'object_access', live: everything },
-  object_instances: { table: 'object_instances', live: everything },
+  segments: { table: 'segments', live: everything, link: 'of flows, hiding', mutable: ['tags', 'tag_id'], object: 'object_id' },
+  object_refs: { table: 'object_refs', live: everything, link: 'of flows', object: 'object_id' },
+  objects: { table: 'objects', live: and(live, eq('state', 'registered')), object: 'id' },
+  object_access: { table: 'object_access', live: everything, object: 'object_id' },
+  object_instances: { table: 'object_instances', live: everything, object: 'object_id' },
   storage_backends: { table: 'storage_backends', live: everything },
   profiles: { table: 'profiles', live: everything },
   tags: { table: 'tags', live: and(live, isIn('entity_type', ['flow', 'source', 'segment'])) },
@@ -53,8 +60,12 @@ export const request = <D extends DatasetName>(
 export const datasetOf = (name: DatasetName): Dataset => datasets[name]
 
 export const columnsOf = (name: DatasetName): LoadColumn[] => {
-  const { columns } = tables[datasets[name].table] as Table
-  return Object.entries(columns).map(([column, { arrow }]) => ({ name: column, kind: loadKind(String(arrow)) }))
+  const { table, object }: Dataset = datasets[name]
+  const { columns } = tables[table] as Table
+  return Object.entries(columns).map(([column, { arrow }]) => ({
+    name: column,
+    kind: column === object ? 'object' : loadKind(String(arrow)),
+  }))
 }
 
 export const loadColumns = (name: DatasetName, wanted: readonly string[]): LoadColumn[] => {

@@ -23,6 +23,7 @@ import {
   VARCHAR,
 } from '@duckdb/node-api'
 import { invalid, TamsError } from '../src/core/errors.ts'
+import { quoteName } from './quote-name.ts'
 import { type Cell, exactInteger, type Json, type ResultColumn, type ResultTable } from './result.ts'
 
 export interface EngineOptions {
@@ -182,8 +183,6 @@ export class Engine {
     else this.running--
   }
 }
-
-export const quoteName = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
 const timedOut = (timeoutMs: number): TamsError => new TamsError('timeout', `The query took longer than ${timeoutMs} ms`)
 

@@ -3,8 +3,18 @@ import { prefixBytes } from '../src/core/text-order.ts'
 import type { TimeRange } from '../src/core/time-range.ts'
 
 /** Filters that reports have in common; `tag` stands for all of `tag.{name}` and `tag_exists.{name}`. */
-export const FILTERS = ['start_time', 'end_time', 'timerange', 'source_id', 'flow_id', 'flow_format', 'storage_backend_id', 'tag'] as const
-export type FilterName = (typeof FILTERS)[number]
+export const FILTER_TEXTS = {
+  start_time: 'created at or after (RFC 3339)',
+  end_time: 'created before (RFC 3339)',
+  timerange: 'media time, as a time range of the specification',
+  source_id: 'of flows of this source',
+  flow_id: 'of this flow',
+  flow_format: 'of flows of this format (a URN; `format=` takes it as well)',
+  storage_backend_id: 'with an object in this storage backend',
+  tag: 'of flows with a tag: `tag.{name}={value},…`, `tag_exists.{name}=true|false`',
+} as const
+export type FilterName = keyof typeof FILTER_TEXTS
+export const FILTERS = Object.keys(FILTER_TEXTS) as readonly FilterName[]
 
 export type TagTerm = { readonly name: string; readonly values: readonly string[] } | { readonly name: string; readonly exists: boolean }
 

@@ -7,9 +7,23 @@ interface Stretch {
 }
 
 interface LiveFlow {
+  readonly id: string
   readonly ordinal: number
   /** Segments that start in one of these are deleted already, though their rows are still there. */
   readonly hidden: readonly Stretch[]
+  /** What no change to the segments leaves as it was. */
+  readonly state: string
+  readonly segments: number
+}
+
+/** How the segments of live flows differ between two snapshots. */
+export interface FlowDifference {
+  /** Flows whose segments have to be read again. */
+  readonly changed: readonly string[]
+  /** How many those are. */
+  readonly segments: number
+  /** Numbers of flows that were changed or are gone. */
+  readonly former: readonly number[]
 }
 
 /**
@@ -18,18 +32,23 @@ interface LiveFlow {
  */
 export class FlowIndex {
   private readonly byTimeline = new Map<string, LiveFlow>()
-  private readonly ids: string[] = []
+  private next: number
+
+  /** Numbers that flows have in `like` they have here, and no other flow has them. */
+  constructor(private like?: FlowIndex) {
+    this.next = like?.next ?? 0
+  }
 
   get size(): number {
-    return this.ids.length
+    return this.byTimeline.size
   }
 
   /** Ids of all flows, or undefined where they are more than `limit`. */
   idsUpTo(limit: number): readonly string[] | undefined {
-    return this.ids.length <= limit ? this.ids : undefined
+    return this.size <= limit ? Array.from(this.byTimeline.values(), ({ id }) => id) : undefined
   }
 
-  /** For batches of `flows` with `id`, `timeline_id` and `hidden`: numbers the flows as they come. */
+  /** For batches of `flows` with `NUMBERED_BY`: numbers the flows as they come. */
   get numbering(): DerivedColumn {
     return {
       name: 'flow',
@@ -37,16 +56,49 @@ export class FlowIndex {
         const id = textColumn(batch, 'id')
         const timeline = textColumn(batch, 'timeline_id')
         const hidden = textColumn(batch, 'hidden')
+        const count = child(batch, 'segment_count').values as BigInt64Array
+        const updated = child(batch, 'segments_updated').values as BigInt64Array
         return Int32Array.from({ length: batch.numRows }, (_, row) => {
-          const ordinal = this.ids.length
           const flowId = id.text(row)
-          this.ids.push(flowId)
-          const stretches = hidden.isNull(row) ? [] : parseStretches(hidden.text(row))
-          this.byTimeline.set(key(flowId, timeline.text(row)), { ordinal, hidden: stretches })
+          const name = key(flowId, timeline.text(row))
+          const ordinal = this.like?.byTimeline.get(name)?.ordinal ?? this.next++
+          const hiddenText = hidden.isNull(row) ? '' : hidden.text(row)
+          this.byTimeline.set(name, {
+            id: flowId,
+            ordinal,
+            hidden: hiddenText === '' ? [] : parseStretches(hiddenText),
+            state: `${updated[row]} ${count[row]} ${hiddenText}`,
+            segments: Number(count[row]),
+          })
           return ordinal
         })
       },
     }
+  }
+
+  /** To be called when all flows are numbered: nothing of what came before is held on to. */
+  complete(): void {
+    this.like = undefined
+  }
+
+  /**
+   * What has changed since `former`, or null where that is more than `most` flows. Every change to a timeline is a transaction that also
+   * sets the flow's `segments_updated` to its own moment, so equal states mean equal segments.
+   */
+  differenceFrom(former: FlowIndex, most: number): FlowDifference | null {
+    const changed: string[] = []
+    const gone: number[] = []
+    let segments = 0
+    for (const [name, flow] of this.byTimeline) {
+      const before = former.byTimeline.get(name)
+      if (before?.ordinal === flow.ordinal && before.state === flow.state) continue
+      if (before) gone.push(before.ordinal)
+      changed.push(flow.id)
+      segments += flow.segments
+      if (changed.length > most) return null
+    }
+    for (const [name, { ordinal }] of former.byTimeline) if (!this.byTimeline.has(name)) gone.push(ordinal)
+    return gone.length > 2 * most ? null : { changed, segments, former: gone }
   }
 
   /** For batches with `flow_id` and `timeline_id`, and `start_ns` where `hiding`: −1 for rows of no live flow and hidden ones. */
@@ -78,6 +130,9 @@ export class FlowIndex {
     }
   }
 }
+
+/** Columns of flows that a numbering reads. */
+export const NUMBERED_BY = ['id', 'timeline_id', 'hidden', 'segment_count', 'segments_updated'] as const
 
 const key = (flowId: string, timelineId: string): string => `${flowId} ${timelineId}`
 

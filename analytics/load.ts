@@ -7,13 +7,17 @@ import {
   type DuckDBType,
   INTEGER,
   TIMESTAMP,
+  UUID,
   VARCHAR,
 } from '@duckdb/node-api'
 import duckdb from '@duckdb/node-bindings'
 import type { Data, RecordBatch, Vector } from 'apache-arrow'
-import { type Engine, LOADED, quoteName } from './engine.ts'
+import { type Engine, LOADED } from './engine.ts'
+import { type KeyForm, keyTextSql, WORDS, writeKey } from './object-keys.ts'
+import { quoteName } from './quote-name.ts'
 
-export type LoadKind = 'int32' | 'int64' | 'float64' | 'bool' | 'time' | 'text'
+/** `object`: text that names an object; beside it the view has `object`, a key for joining and grouping (`object-keys.ts`). */
+export type LoadKind = 'int32' | 'int64' | 'float64' | 'bool' | 'time' | 'text' | 'object'
 
 export interface LoadColumn {
   readonly name: string
@@ -62,6 +66,7 @@ export const load = async (engine: Engine, request: LoadRequest): Promise<Loaded
     await engine.run(`create table ${LOADED}.${quoteName(table)} (${columns})`)
     created.push(table)
   }
+  const textTable = (i: number): string => `${name}_${i}`
   try {
     const iterator = request.batches[Symbol.asyncIterator]()
     let step = await iterator.next()
@@ -69,7 +74,7 @@ export const load = async (engine: Engine, request: LoadRequest): Promise<Loaded
     const first = step.done ? undefined : step.value
     const columns = request.columns.map((column) => columnLoader(column, first))
     const types = [...(derived ? [INTEGER] : []), ...columns.map(({ type }) => type)]
-    const names = [...(derived ? [derived.name] : []), ...columns.map((column) => column.name)]
+    const names = [...(derived ? [derived.name] : []), ...columns.map((column) => column.physical ?? column.name)]
     // A table needs a column; rows without any are counted by this one.
     if (types.length === 0) {
       types.push(BOOLEAN)
@@ -84,6 +89,12 @@ export const load = async (engine: Engine, request: LoadRequest): Promise<Loaded
         const batch = step.value
         rowsScanned += batch.numRows
         bytes += appendBatch(appender, types, columns, derived, batch)
+        for (const [i, column] of columns.entries()) {
+          const texts = column.takeTexts?.() ?? []
+          if (texts.length === 0) continue
+          if (!created.includes(textTable(i))) await create(textTable(i), 'code UUID, value VARCHAR')
+          bytes += appendTexts(await connection.createAppender(textTable(i), LOADED), UUID, texts)
+        }
         step = await iterator.next()
       }
     } finally {
@@ -93,15 +104,19 @@ export const load = async (engine: Engine, request: LoadRequest): Promise<Loaded
     const joins: string[] = []
     const selected = derived ? [`r.${quoteName(derived.name)}`] : []
     for (const [i, column] of columns.entries()) {
-      if (!column.dictionary) {
-        selected.push(`r.${quoteName(column.name)}`)
-        continue
+      const dictionary = column.dictionary?.()
+      if (dictionary) {
+        await create(textTable(i), 'code INTEGER, value VARCHAR')
+        bytes += appendTexts(await connection.createAppender(textTable(i), LOADED), INTEGER, dictionary)
       }
-      const table = `${name}_${i}`
-      await create(table, 'code INTEGER, value VARCHAR')
-      bytes += appendDictionary(await connection.createAppender(table, LOADED), column.dictionary)
-      joins.push(`left join ${LOADED}.${quoteName(table)} d${i} on d${i}.code = r.${quoteName(column.name)}`)
-      selected.push(`d${i}.value as ${quoteName(column.name)}`)
+      // A text that came in several batches is there several times.
+      else if (created.includes(textTable(i)))
+        await engine.run(`create or replace table ${LOADED}.${quoteName(textTable(i))} as
+          select code, any_value(value) as value from ${LOADED}.${quoteName(textTable(i))} group by code`)
+      const code = `r.${quoteName(column.physical ?? column.name)}`
+      const joined = created.includes(textTable(i))
+      if (joined) joins.push(`left join ${LOADED}.${quoteName(textTable(i))} d${i} on d${i}.code = ${code}`)
+      selected.push(...column.select(code, joined ? `d${i}.value` : undefined))
     }
     const where = derived ? ` where r.${quoteName(derived.name)} >= 0` : ''
     const select = `select ${selected.join(', ') || 'r.present'} from ${LOADED}.${quoteName(name)} r ${joins.join(' ')}${where}`
@@ -118,27 +133,41 @@ type RawVector = ReturnType<typeof duckdb.data_chunk_get_vector>
 
 interface ColumnLoader {
   readonly name: string
+  /** Name of the column in the table, where it is another. */
+  readonly physical?: string
   readonly type: DuckDBType
-  /** Distinct texts so far, by code. */
-  readonly dictionary?: ReadonlyMap<string, number>
   /** Gives a function that fills a vector with the rows `from` to `to` of the batch, and the bytes that the batch takes. */
   open(data: Data): { readonly bytes: number; fill(vector: RawVector, from: number, to: number): void }
+  /** Texts of the codes, once all batches were opened. */
+  dictionary?(): readonly Coded[]
+  /** Texts of the last batch that cannot be told from their codes. */
+  takeTexts?(): readonly Coded[]
+  /** What a view shows: `code` is the column in the table, `text` what the code stands for where a table of texts is joined. */
+  select(code: string, text: string | undefined): readonly string[]
+}
+
+interface Coded {
+  readonly code: Int32Array<ArrayBuffer>
+  readonly text: string
 }
 
 const columnLoader = ({ name, kind }: LoadColumn, first: RecordBatch | undefined): ColumnLoader => {
+  const select = (code: string): string[] => [code]
   switch (kind) {
     case 'int32':
-      return { name, type: INTEGER, open: (data) => numbers(data, data.values as Int32Array) }
+      return { name, type: INTEGER, select, open: (data) => numbers(data, data.values as Int32Array) }
     case 'int64':
-      return { name, type: BIGINT, open: (data) => numbers(data, data.values as BigInt64Array) }
+      return { name, type: BIGINT, select, open: (data) => numbers(data, data.values as BigInt64Array) }
     case 'time':
-      return { name, type: TIMESTAMP, open: (data) => numbers(data, data.values as BigInt64Array) }
+      return { name, type: TIMESTAMP, select, open: (data) => numbers(data, data.values as BigInt64Array) }
     case 'float64':
-      return { name, type: DOUBLE, open: (data) => numbers(data, data.values as Float64Array) }
+      return { name, type: DOUBLE, select, open: (data) => numbers(data, data.values as Float64Array) }
     case 'bool':
-      return { name, type: BOOLEAN, open: (data) => numbers(data, bitsToBytes(data)) }
+      return { name, type: BOOLEAN, select, open: (data) => numbers(data, bitsToBytes(data)) }
     case 'text':
       return repeats(first, name) ? codedText(name) : plainText(name)
+    case 'object':
+      return keyedText(name)
     default:
       throw new Error(`unhandled ${kind satisfies never}`)
   }
@@ -155,8 +184,8 @@ const repeats = (first: RecordBatch | undefined, name: string): boolean =>
 
 type Numbers = Int32Array | BigInt64Array | Float64Array | Uint8Array
 
-const numbers = (data: Data, values: Numbers) => {
-  const width = values.BYTES_PER_ELEMENT
+const numbers = (data: Data, values: Numbers, elements = 1) => {
+  const width = values.BYTES_PER_ELEMENT * elements
   const validity = validityOf(data)
   return {
     bytes: data.length * width,
@@ -168,30 +197,70 @@ const numbers = (data: Data, values: Numbers) => {
 }
 
 const codedText = (name: string): ColumnLoader => {
-  const dictionary = new Map<string, number>()
+  const known = new Map<string, number>()
   return {
     name,
     type: INTEGER,
-    dictionary,
+    dictionary: () => Array.from(known, ([text, code]) => ({ text, code: Int32Array.of(code) })),
+    select: (_, text) => [`${text} as ${quoteName(name)}`],
     open(data) {
       const texts = dictionaryOf(data, name)
-      const known = Int32Array.from({ length: texts.length }, (_, i) => {
+      const codes = Int32Array.from({ length: texts.length }, (_, i) => {
         const text = texts.get(i) as string
-        const code = dictionary.get(text) ?? dictionary.size
-        if (code === dictionary.size) dictionary.set(text, code)
+        const code = known.get(text) ?? known.size
+        if (code === known.size) known.set(text, code)
         return code
       })
-      const codes = data.values as Int32Array
+      const inBatch = data.values as Int32Array
       const values = new Int32Array(data.length)
-      for (let i = 0; i < values.length; i++) values[i] = known[codes[i] ?? 0] ?? 0
+      for (let i = 0; i < values.length; i++) values[i] = codes[inBatch[i] ?? 0] ?? 0
       return numbers(data, values)
     },
   }
 }
 
+/** Ids of objects: as keys, and in full only those whose form is not that of the first one. */
+const keyedText = (name: string): ColumnLoader => {
+  let form: KeyForm | undefined
+  let others: Coded[] = []
+  return {
+    name,
+    physical: OBJECT_KEY,
+    type: UUID,
+    takeTexts: () => others.splice(0),
+    select: (key, text) => {
+      const own = keyTextSql(form ?? 'hex', key)
+      return [key, `${text === undefined ? own : `coalesce(${text}, ${own})`} as ${quoteName(name)}`]
+    },
+    open(data) {
+      const texts = dictionaryOf(data, name)
+      const textAt = textBytes(texts)
+      const keys = new Int32Array(texts.length * WORDS)
+      others = []
+      for (let i = 0; i < texts.length; i++) {
+        const text = textAt(i)
+        const found = writeKey(text, 0, text.length, keys, i * WORDS)
+        form ??= found
+        if (found !== form || found === 'other') others.push({ code: keys.slice(i * WORDS, (i + 1) * WORDS), text: texts.get(i) as string })
+      }
+      const codes = data.values as Int32Array
+      const values = new Int32Array(data.length * WORDS)
+      for (let i = 0; i < data.length; i++) {
+        const at = (codes[i] ?? 0) * WORDS
+        for (let word = 0; word < WORDS; word++) values[i * WORDS + word] = keys[at + word] ?? 0
+      }
+      return numbers(data, values, WORDS)
+    },
+  }
+}
+
+/** The column of keys that comes with one of ids of objects. */
+const OBJECT_KEY = 'object'
+
 const plainText = (name: string): ColumnLoader => ({
   name,
   type: VARCHAR,
+  select: (code) => [code],
   open(data) {
     const texts = dictionaryOf(data, name)
     const codes = data.values as Int32Array
@@ -285,20 +354,16 @@ const appendBatch = (
 const copyCodes = (vector: RawVector, values: Int32Array<ArrayBuffer>, from: number, to: number): void =>
   duckdb.copy_data_to_vector(vector, 0, values.buffer, values.byteOffset + from * 4, (to - from) * 4)
 
-const appendDictionary = (appender: DuckDBAppender, dictionary: ReadonlyMap<string, number>): number => {
-  const texts = [...dictionary.keys()]
+/** `type`: of the codes. */
+const appendTexts = (appender: DuckDBAppender, type: DuckDBType, texts: readonly Coded[]): number => {
   let bytes = 0
   for (let from = 0; from < texts.length; from += CHUNK_ROWS) {
     const part = texts.slice(from, from + CHUNK_ROWS)
-    const chunk = DuckDBDataChunk.create([INTEGER, VARCHAR], part.length)
-    copyCodes(
-      duckdb.data_chunk_get_vector(chunk.chunk, 0),
-      Int32Array.from(part, (_, i) => from + i),
-      0,
-      part.length,
-    )
+    const chunk = DuckDBDataChunk.create([type, VARCHAR], part.length)
+    const codes = Int32Array.from(part.flatMap(({ code }) => [...code]))
+    duckdb.copy_data_to_vector(duckdb.data_chunk_get_vector(chunk.chunk, 0), 0, codes.buffer, 0, codes.byteLength)
     const vector = duckdb.data_chunk_get_vector(chunk.chunk, 1)
-    for (const [i, text] of part.entries()) {
+    for (const [i, { text }] of part.entries()) {
       duckdb.vector_assign_string_element(vector, i, text)
       bytes += 20 + text.length
     }

@@ -102,6 +102,7 @@ export const GroupParameter = Type.Optional(
   Type.Union(
     groupNames.map((name) => Type.Literal(name)),
     {
+      examples: ['format'],
       description:
         'One result per value; segments and flows: flow_id, source_id, format, codec, container; objects: content_type, kind, flow_id',
     },
@@ -110,6 +111,8 @@ export const GroupParameter = Type.Optional(
 
 export interface MeasureOptions {
   readonly groupBy?: string | undefined
+  /** Also gives `grp` where there is none to group by: null. */
+  readonly group?: boolean
   /** Also gives `created`. */
   readonly created?: boolean
   /** Also gives `id`: of the flow or object; of a segment its object's, with `flow_id` and `start_ns` beside it. */
@@ -134,7 +137,7 @@ export const measure = (
   const selected = [
     `${sql} as value`,
     ...(second ? [`${second.sql} as second`] : []),
-    ...(group ? [`${group.sql} as grp`] : []),
+    ...(group ? [`${group.sql} as grp`] : options.group ? ['null::varchar as grp'] : []),
     ...(options.created ? ['s.created as created'] : []),
     ...(identity?.selected ?? []),
   ]

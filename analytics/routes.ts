@@ -1,36 +1,19 @@
-import { type Static, Type } from '@sinclair/typebox'
+import type { Static } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { Elysia } from 'elysia'
 import { invalid, TamsError } from '../src/core/errors.ts'
 import { acceptedFormat, respond } from './answer.ts'
 import { catalog } from './catalog.ts'
-import { ANSWER_FORMATS, parseReportQuery } from './query-string.ts'
+import { parseReportQuery } from './query-string.ts'
 import { parseParameters } from './report.ts'
 import { reports } from './reports/index.ts'
+import { AnswerFormatOnly, PerformanceQuery, QueryBody } from './requests.ts'
 import { timeText } from './result.ts'
 import type { Analytics } from './service.ts'
 
 export { type Analytics, type AnalyticsDeps, createAnalytics } from './service.ts'
 
 const BODY_LIMIT = 1024 * 1024
-const MAX_SQL = 100_000
-
-const Parameter = Type.Union([Type.String(), Type.Number(), Type.Boolean(), Type.Null()])
-export const QueryBody = Type.Object(
-  {
-    sql: Type.String({ minLength: 1, maxLength: MAX_SQL }),
-    parameters: Type.Optional(Type.Union([Type.Array(Parameter), Type.Record(Type.String(), Parameter)])),
-    limit: Type.Optional(Type.Integer({ minimum: 1 })),
-    timeout_ms: Type.Optional(Type.Integer({ minimum: 1 })),
-    refresh: Type.Optional(Type.Boolean()),
-  },
-  { additionalProperties: false },
-)
-const FormatOnly = Type.Object({ format: Type.Optional(Type.Union(ANSWER_FORMATS.map((format) => Type.Literal(format)))) })
-const PerformanceQuery = Type.Object({
-  limit: Type.Integer({ minimum: 1, maximum: 1000, default: 20 }),
-  slow_ms: Type.Optional(Type.Integer({ minimum: 0 })),
-})
 
 /** Reports, SQL and their statistics under `/analytics`. */
 export const analyticsRoutes = (analytics: Analytics) => {
@@ -40,7 +23,7 @@ export const analyticsRoutes = (analytics: Analytics) => {
       '/query',
       async ({ request, server }) => {
         server?.timeout(request, 0)
-        const { format } = parseParameters(FormatOnly, Object.fromEntries(new URL(request.url).searchParams))
+        const { format } = parseParameters(AnswerFormatOnly, Object.fromEntries(new URL(request.url).searchParams))
         const body = await readBody(request)
         const answer = await analytics.query(
           {

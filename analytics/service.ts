@@ -5,10 +5,10 @@ import type { TableName } from '../src/storage/schema.ts'
 import type { Tables } from '../src/storage/tables.ts'
 import type { Log } from '../src/telemetry/log.ts'
 import type { DatasetRequest } from './datasets.ts'
-import { Engine, type Query } from './engine.ts'
+import type { Query } from './engine.ts'
 import type { Filters } from './filters.ts'
-import { ParquetWriter } from './formats/parquet.ts'
 import { Performance, type QueryMetric } from './performance.ts'
+import { RemoteEngine } from './remote-engine.ts'
 import type { Report } from './report.ts'
 import type { ResultTable } from './result.ts'
 import { ResultCache } from './result-cache.ts'
@@ -79,9 +79,9 @@ const RESULT_CELLS = 1_000_000
 export class Analytics {
   readonly options: AnalyticsOptions
   readonly performance = new Performance()
-  readonly parquet = new ParquetWriter()
+  readonly parquet = { write: async (table: ResultTable) => (await this.open()).engine.parquet(table) }
   private readonly results: ResultCache
-  private opened: Promise<{ readonly engine: Engine; readonly cache: TableCache }> | undefined
+  private opened: Promise<{ readonly engine: RemoteEngine; readonly cache: TableCache }> | undefined
 
   constructor(private readonly deps: AnalyticsDeps) {
     this.options = { ...DEFAULTS, ...deps.options }
@@ -143,14 +143,15 @@ export class Analytics {
 
   /** Ends DuckDB, where it has been started. */
   async close(): Promise<void> {
-    await this.parquet.close()
     const opened = await this.opened
     this.opened = undefined
     this.results.clear()
-    opened?.engine.close()
+    await opened?.engine.close()
   }
 
-  private open() {
+  private async open() {
+    const opened = await this.opened
+    if (opened?.engine.failed) this.opened = undefined
     this.opened ??= this.start().catch((error: unknown) => {
       this.opened = undefined
       throw error
@@ -161,7 +162,7 @@ export class Analytics {
   private async start() {
     const { memoryLimitBytes, threads, concurrency, tableCacheBytes } = this.options
     const spare = Math.max(1, availableParallelism() - 1)
-    const engine = await Engine.open({
+    const engine = await RemoteEngine.open({
       memoryLimitMiB: Math.floor(memoryLimitBytes / 2 ** 20),
       threads: threads ?? spare,
       concurrency: concurrency ?? Math.min(4, spare),

@@ -1,10 +1,10 @@
-import { and, isIn } from '../src/core/predicate.ts'
+import { and, isIn, type Predicate } from '../src/core/predicate.ts'
 import type { ColumnName, TableName } from '../src/storage/schema.ts'
 import type { ReadTx, Tables } from '../src/storage/tables.ts'
 import { type DatasetRequest, datasetOf, loadColumns, tablesRead } from './datasets.ts'
-import { type Engine, memoryFailure } from './engine.ts'
-import { FlowIndex } from './flow-index.ts'
-import { type LoadedTable, load } from './load.ts'
+import type { FlowColumn, Loaded } from './engine-protocol.ts'
+import { type FlowDifference, NUMBERED_BY } from './flow-index.ts'
+import type { RemoteEngine } from './remote-engine.ts'
 
 /** Tables loaded for one query, all of one snapshot. Until `release` they stay. */
 export interface Lease {
@@ -29,19 +29,40 @@ export interface TableCacheStatistics {
   readonly misses: number
   readonly evictions: number
   readonly rows_loaded: number
+  /** Misses that only what had changed was loaded for. */
+  readonly increments: number
 }
 
 interface Entry {
   readonly key: string
-  readonly version: string
-  readonly table: LoadedTable
-  readonly index: FlowIndex | undefined
+  /** The same for entries of the same rows with other columns. */
+  readonly rowsKey: string
+  /** Grows from entry to entry. */
+  readonly loaded: number
+  readonly versions: Readonly<Record<string, string>>
+  /** Absent where nothing had to be loaded beside `under`. */
+  readonly table: Loaded | undefined
+  readonly select: string
+  readonly rowsScanned: number
+  readonly bytes: number
+  /** Which numbers flows have here. Entries of one lease have the same. */
+  readonly numbering?: string | undefined
+  /** Of flows: the name of their index, and their ids where they are few. */
+  readonly index?: string
+  readonly flowIds?: readonly string[] | undefined
+  /** Of what belongs to flows: these. */
+  readonly flows?: Entry
+  /** Of an increment: what the rest of the rows is. */
+  readonly under?: Entry
+  /** Leases, and entries that rest on this one. */
   users: number
   lastUse: number
 }
 
 // A filter that leaves few flows goes into the scan of what belongs to them; above this it would be longer than useful.
 const PUSHED_FLOWS = 500
+/** Above this share of the rows an increment saves little. */
+const INCREMENT_SHARE = 0.25
 
 /** Loaded tables, reused while the versions of what they came from are unchanged. */
 export class TableCache {
@@ -54,9 +75,10 @@ export class TableCache {
   private misses = 0
   private evictions = 0
   private rowsLoaded = 0
+  private increments = 0
 
   constructor(
-    private readonly engine: Engine,
+    private readonly engine: RemoteEngine,
     private readonly tables: Pick<Tables, 'read'>,
     private readonly maxBytes: number,
   ) {}
@@ -78,8 +100,6 @@ export class TableCache {
       if (!lease) throw new Error('nothing was loaded')
       await this.evict()
       return lease
-    } catch (error) {
-      throw memoryFailure(error) ?? error
     } finally {
       done.resolve()
     }
@@ -94,6 +114,7 @@ export class TableCache {
       misses: this.misses,
       evictions: this.evictions,
       rows_loaded: this.rowsLoaded,
+      increments: this.increments,
     }
   }
 
@@ -113,7 +134,7 @@ export class TableCache {
     const versions = await versionsOf(tx, requests)
     const held: Entry[] = []
     const views: Record<string, string> = {}
-    let index: FlowIndex | undefined
+    let flows: Entry | undefined
     let rowsScanned = 0
     let bytesLoaded = 0
     let hits = 0
@@ -123,23 +144,23 @@ export class TableCache {
     }
     try {
       for (const request of requests) {
-        const version = [...tablesRead(request)].map((table) => versions[table]).join(' ')
-        const found = loading?.refresh ? undefined : this.find(request, version)
+        const own = Object.fromEntries([...tablesRead(request)].map((table) => [table, versions[table] ?? '']))
+        const found = loading?.refresh ? undefined : this.find(request, own, flows)
         if (!found && !loading) {
           release()
           return undefined
         }
-        const entry = found ?? (await this.load(tx, request, version, index, loading?.signal))
+        const entry = found ?? (await this.load(tx, request, own, flows, loading))
         if (found) hits++
         else {
-          rowsScanned += entry.table.rowsScanned
-          bytesLoaded += entry.table.bytes
+          rowsScanned += entry.rowsScanned
+          bytesLoaded += entry.bytes
         }
         entry.users++
         entry.lastUse = ++this.uses
         held.push(entry)
-        index = entry.index ?? index
-        views[request.dataset] = entry.table.select
+        if (entry.index !== undefined) flows = entry
+        views[request.dataset] = entry.select
       }
     } catch (error) {
       release()
@@ -151,41 +172,133 @@ export class TableCache {
     return { views, versions, rowsScanned, bytesLoaded, loadMs, hits, misses: requests.length - hits, release }
   }
 
-  private find(request: DatasetRequest, version: string): Entry | undefined {
+  private find(request: DatasetRequest, versions: Readonly<Record<string, string>>, flows: Entry | undefined): Entry | undefined {
     const entry = this.entries.get(keyOf(request))
-    return entry?.version === version ? entry : undefined
+    if (!entry || differing(entry.versions, versions).length > 0) return undefined
+    return isLinked(request) && entry.numbering !== flows?.numbering ? undefined : entry
+  }
+
+  /** Flows chosen by the same condition, whatever their columns: of the same snapshot, or the latest. */
+  private likeFlows(
+    request: DatasetRequest,
+    versions: Readonly<Record<string, string>>,
+  ): { readonly like?: Entry; readonly same: boolean } {
+    const key = keyOf({ ...request, columns: [] })
+    const alike = [...this.entries.values(), ...this.retired].filter((entry) => entry.index !== undefined && entry.rowsKey === key)
+    const same = alike.find((entry) => differing(entry.versions, versions).length === 0)
+    const like = same ?? alike.sort((a, b) => b.loaded - a.loaded)[0]
+    return { ...(like && { like }), same: same !== undefined }
   }
 
   private async load(
     tx: ReadTx,
     request: DatasetRequest,
-    version: string,
-    flows: FlowIndex | undefined,
-    signal: AbortSignal | undefined,
+    versions: Readonly<Record<string, string>>,
+    flows: Entry | undefined,
+    loading: { readonly refresh: boolean; readonly signal: AbortSignal } | undefined,
   ): Promise<Entry> {
-    const { link, table, live } = datasetOf(request.dataset)
-    const numbering = link === 'numbers flows' ? new FlowIndex() : undefined
-    if (link !== undefined && !numbering && !flows) throw new Error(`${request.dataset} was asked for before its flows`)
-    const belonging = linkColumns(link)
-    const few = link === undefined || numbering ? undefined : pushedFlows(request, flows)
-    const where = and(live, request.where, ...(few ? [isIn('flow_id', few)] : []))
-    const scanned = [...new Set([...request.columns, ...belonging])] as ColumnName<TableName>[]
-    const loaded = await load(this.engine, {
-      name: `t${++this.names}`,
-      columns: loadColumns(request.dataset, request.columns),
-      derived: numbering?.numbering ?? (link === undefined ? undefined : flows?.linking(link === 'of flows, hiding')),
-      batches: tx.scan(table as TableName, { columns: scanned, where, ...(signal && { signal }) }),
-    })
-    this.rowsLoaded += loaded.rowsScanned
-    const entry: Entry = { key: keyOf(request), version, table: loaded, index: numbering, users: 0, lastUse: ++this.uses }
-    const former = this.entries.get(entry.key)
-    this.entries.set(entry.key, entry)
+    const key = keyOf(request)
+    const former = this.entries.get(key)
+    const change = loading?.refresh ? undefined : await this.changeOf(request, versions, former, flows)
+    const entry = change
+      ? await this.loadIncrement(tx, request, versions, change, loading?.signal)
+      : await this.loadWhole(tx, request, versions, flows, loading?.signal)
+    this.rowsLoaded += entry.rowsScanned
+    this.entries.set(key, entry)
     if (former) this.retire(former)
     return entry
   }
 
+  private async loadWhole(
+    tx: ReadTx,
+    request: DatasetRequest,
+    versions: Readonly<Record<string, string>>,
+    flows: Entry | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<Entry> {
+    const { link } = datasetOf(request.dataset)
+    const numbers = link === 'numbers flows'
+    if (link !== undefined && !numbers && !flows) throw new Error(`${request.dataset} was asked for before its flows`)
+    const few = link === undefined || numbers ? undefined : pushedFlows(request, flows)
+    const index = `i${++this.names}`
+    const { like, same } = numbers ? this.likeFlows(request, versions) : { same: false }
+    const flow: FlowColumn | undefined = numbers ? { kind: 'numbering', index, like: like?.index } : linking(link, flows)
+    const table = await this.scan(tx, request, few ? isIn('flow_id', few) : undefined, flow, signal)
+    if (flow?.kind === 'linking' && flows) flows.users++
+    return {
+      ...this.entryOf(request, versions),
+      table,
+      select: table.select,
+      rowsScanned: table.rowsScanned,
+      bytes: table.bytes,
+      ...(numbers && { index, numbering: same ? like?.numbering : index, flowIds: table.flowIds }),
+      ...(flow?.kind === 'linking' && flows && { flows, numbering: flows.numbering }),
+    }
+  }
+
+  private entryOf(request: DatasetRequest, versions: Readonly<Record<string, string>>) {
+    const order = ++this.uses
+    return { key: keyOf(request), rowsKey: keyOf({ ...request, columns: [] }), loaded: order, versions, users: 0, lastUse: order }
+  }
+
+  /** What has changed since the rows were loaded, where that can be told from the flows and is little; undefined otherwise. */
+  private async changeOf(
+    request: DatasetRequest,
+    versions: Readonly<Record<string, string>>,
+    former: Entry | undefined,
+    flows: Entry | undefined,
+  ): Promise<Change | undefined> {
+    const { link, table, mutable } = datasetOf(request.dataset)
+    const base = former?.under ?? former
+    if (!base?.flows?.index || !flows?.index || link === undefined) return undefined
+    if (request.columns.some((column) => mutable?.includes(column))) return undefined
+    if (differing(base.versions, versions).some((name) => name !== table && name !== 'flows')) return undefined
+    const difference = await this.engine.compare(base.flows.index, flows.index, PUSHED_FLOWS)
+    if (!difference || difference.segments > base.rowsScanned * INCREMENT_SHARE) return undefined
+    return { base, flows, difference }
+  }
+
+  private async loadIncrement(
+    tx: ReadTx,
+    request: DatasetRequest,
+    versions: Readonly<Record<string, string>>,
+    { base, flows, difference: { changed, former } }: Change,
+    signal: AbortSignal | undefined,
+  ): Promise<Entry> {
+    const flow = linking(datasetOf(request.dataset).link, flows)
+    const table = changed.length === 0 ? undefined : await this.scan(tx, request, isIn('flow_id', changed), flow, signal)
+    base.users++
+    this.increments++
+    const kept = former.length === 0 ? base.select : `select * from (${base.select}) where flow not in (${former.join(', ')})`
+    return {
+      ...this.entryOf(request, versions),
+      numbering: flows.numbering,
+      table,
+      select: table ? `${kept} union all by name ${table.select}` : kept,
+      rowsScanned: table?.rowsScanned ?? 0,
+      bytes: table?.bytes ?? 0,
+      under: base,
+    }
+  }
+
+  private scan(
+    tx: ReadTx,
+    request: DatasetRequest,
+    more: Predicate | undefined,
+    flow: FlowColumn | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<Loaded> {
+    const { link, table, live } = datasetOf(request.dataset)
+    const where = and(live, request.where, ...(more ? [more] : []))
+    const columns = [...new Set([...request.columns, ...linkColumns(link)])] as ColumnName<TableName>[]
+    return this.engine.load(
+      { name: `t${++this.names}`, columns: loadColumns(request.dataset, request.columns), flow, idsUpTo: PUSHED_FLOWS },
+      tx.scan(table as TableName, { columns, where, ...(signal && { signal }) }),
+    )
+  }
+
   private bytes(): number {
-    return [...this.entries.values(), ...this.retired].reduce((sum, { table }) => sum + table.bytes, 0)
+    return [...this.entries.values(), ...this.retired].reduce((sum, { bytes }) => sum + bytes, 0)
   }
 
   private evict(): Promise<void> {
@@ -193,18 +306,20 @@ export class TableCache {
   }
 
   private async shrink(maxBytes: number): Promise<void> {
-    const idle = [...this.entries.values()].filter(({ users }) => users === 0).sort((a, b) => a.lastUse - b.lastUse)
     const victims: Entry[] = []
     let bytes = this.bytes()
-    for (const entry of idle) {
-      if (bytes <= maxBytes) break
+    while (bytes > maxBytes) {
+      // Flows become idle when the last that rests on them goes.
+      const [entry] = [...this.entries.values()].filter(({ users }) => users === 0).sort((a, b) => a.lastUse - b.lastUse)
+      if (!entry) break
       this.entries.delete(entry.key)
       this.evictions++
-      bytes -= entry.table.bytes
       victims.push(entry)
+      this.letGo(entry)
+      bytes = this.bytes()
     }
     // All are out of reach before the first is dropped: nobody takes one in between.
-    for (const { table } of victims) await table.drop()
+    for (const entry of victims) await this.drop(entry)
   }
 
   private free(entry: Entry): void {
@@ -218,23 +333,55 @@ export class TableCache {
     if (entry.users > 0) this.retired.add(entry)
     else {
       this.retired.delete(entry)
+      this.letGo(entry)
       // Nobody waits for it; a failure would be of the database as a whole, which the next query reports.
-      entry.table.drop().catch(() => {})
+      this.drop(entry).catch(() => {})
     }
   }
+
+  /** What the entry rests on may go as well. */
+  private letGo({ flows, under }: Entry): void {
+    for (const entry of [flows, under]) {
+      if (!entry) continue
+      entry.users--
+      if (entry.users === 0 && this.retired.has(entry)) this.retire(entry)
+    }
+  }
+
+  private async drop({ table, index }: Entry): Promise<void> {
+    if (table) await this.engine.drop(table.name)
+    if (index !== undefined) await this.engine.dropIndex(index)
+  }
+}
+
+interface Change {
+  readonly base: Entry
+  readonly flows: Entry
+  readonly difference: FlowDifference
 }
 
 const LINKS = ['flow_id', 'timeline_id'] as const
 
 const linkColumns = (link: string | undefined): readonly string[] => {
   if (link === undefined) return []
-  if (link === 'numbers flows') return ['id', 'timeline_id', 'hidden']
+  if (link === 'numbers flows') return NUMBERED_BY
   return link === 'of flows, hiding' ? [...LINKS, 'start_ns'] : LINKS
 }
 
+const isLinked = ({ dataset }: DatasetRequest): boolean => datasetOf(dataset).link?.startsWith('of flows') ?? false
+
 // Filtering by flows only helps where there is such a filter: else all flows would be named.
-const pushedFlows = (request: DatasetRequest, flows: FlowIndex | undefined): readonly string[] | undefined =>
-  isEverything(request) ? undefined : flows?.idsUpTo(PUSHED_FLOWS)
+const pushedFlows = (request: DatasetRequest, flows: Entry | undefined): readonly string[] | undefined =>
+  isEverything(request) ? undefined : flows?.flowIds
+
+const linking = (link: string | undefined, flows: Entry | undefined): FlowColumn | undefined =>
+  link === undefined || flows?.index === undefined
+    ? undefined
+    : { kind: 'linking', index: flows.index, hiding: link === 'of flows, hiding' }
+
+/** Names of tables whose versions differ. */
+const differing = (before: Readonly<Record<string, string>>, now: Readonly<Record<string, string>>): string[] =>
+  [...new Set([...Object.keys(before), ...Object.keys(now)])].filter((name) => before[name] !== now[name])
 
 const isEverything = ({ flows }: DatasetRequest): boolean => flows.kind === 'and' && flows.terms.length === 0
 
@@ -243,7 +390,7 @@ const isEverything = ({ flows }: DatasetRequest): boolean => flows.kind === 'and
  * linked datasets belong to those.
  */
 const withFlows = (requests: readonly DatasetRequest[]): readonly DatasetRequest[] => {
-  const linked = requests.find(({ dataset }) => datasetOf(dataset).link?.startsWith('of flows'))
+  const linked = requests.find(isLinked)
   const own = requests.find(({ dataset }) => dataset === 'flows')
   const flows: DatasetRequest | undefined =
     own ?? (linked && { dataset: 'flows', columns: [], where: linked.flows, flows: { kind: 'and', terms: [] } })

@@ -1,7 +1,8 @@
 import { TamsError } from '../src/core/errors.ts'
 import { and, eq, everything, type Predicate } from '../src/core/predicate.ts'
 import { columnsOf, type DatasetRequest } from './datasets.ts'
-import { type Engine, type Parameter, quoteName } from './engine.ts'
+import type { Parameter } from './engine.ts'
+import { quoteName } from './quote-name.ts'
 import { type Examined, examine } from './user-sql-check.ts'
 
 export interface UserSql {
@@ -83,11 +84,16 @@ export interface UserPlan {
   readonly views: (loaded: Readonly<Record<string, string>>) => Readonly<Record<string, string>>
 }
 
+/** What gives the parsed text as JSON. */
+interface Parser {
+  parse(sql: string): Promise<unknown>
+}
+
 /**
  * What a user's text needs: the tables it names, of these the columns it mentions (all where that cannot be told), and of a single
  * table only the rows with the ids it is restricted to. Throws `unprocessable` for anything but one SELECT over the views.
  */
-export const planUserSql = async (engine: Engine, user: UserSql): Promise<UserPlan> => {
+export const planUserSql = async (engine: Parser, user: UserSql): Promise<UserPlan> => {
   const examined = examine(await parsed(engine, user.sql), viewNames)
   const used = viewNames.filter((view) => examined.tables.has(view))
   const columns = new Map(
@@ -111,7 +117,7 @@ export const planUserSql = async (engine: Engine, user: UserSql): Promise<UserPl
   }
 }
 
-const parsed = async (engine: Engine, sql: string): Promise<unknown> => {
+const parsed = async (engine: Parser, sql: string): Promise<unknown> => {
   const tree = (await engine.parse(sql)) as { readonly error: boolean; readonly error_message?: string }
   if (tree.error) throw refusal(tree.error_message ?? 'the text is not understood')
   return tree
@@ -121,7 +127,7 @@ const refusal = (reason: string): TamsError =>
   new TamsError('unprocessable', `sql: ${reason.split('\n', 1).join().slice(0, 500)}`, { field: 'sql' })
 
 const restriction = (view: ViewName, { equalities }: Examined, user: UserSql): Predicate => {
-  const text = new Set(columnsOf(view).flatMap(({ name, kind }) => (kind === 'text' ? [name] : [])))
+  const text = new Set(columnsOf(view).flatMap(({ name, kind }) => (kind === 'text' || kind === 'object' ? [name] : [])))
   const shown: readonly string[] = VIEWS[view]
   return and(
     ...equalities.flatMap(({ column, value, parameter }) => {

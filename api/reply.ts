@@ -1,4 +1,5 @@
 import { notFound } from '../src/core/errors.ts'
+import type { BatchResult } from '../src/domain/batch.ts'
 import type { DeletionRequest } from '../src/domain/deletion-request.ts'
 import type { Listing } from '../src/domain/paging.ts'
 import { HttpQuery } from './http-query.ts'
@@ -29,6 +30,14 @@ export const json = (request: Request, body: unknown, init: ReplyInit = {}): Res
 // RFC 9110 12.5.3: a coding with q=0 is refused.
 const acceptsGzip = (header: string | null): boolean =>
   header?.split(',').some((item) => /^\s*(gzip|\*)\s*(;\s*q=(?!0(\.0*)?\s*$)[\d.]+)?\s*$/i.test(item)) ?? false
+
+/** Registered, and readable at `url`. */
+export const located = (request: Request, url: string, body: unknown): Response =>
+  json(request, body, { status: 201, headers: { location: url } })
+
+/** 201 when every item is in, else 200. */
+export const batchAnswer = (request: Request, result: BatchResult): Response =>
+  json(request, result, { status: result.failed.length === 0 ? 201 : 200 })
 
 export const noContent = (): Response => new Response(null, { status: 204 })
 /** Registered; no body is documented. */

@@ -1,5 +1,6 @@
 import { TamsError } from '../src/core/errors.ts'
-import { type Context, seesEverything } from '../src/domain/context.ts'
+import { type Context, visibleTo } from '../src/domain/context.ts'
+import { type Identity, mayEverything } from './auth/identity.ts'
 
 export interface HttpSettings {
   /** Without a trailing slash; what links begin with instead of what the client used. */
@@ -16,6 +17,8 @@ export interface HttpSettings {
 interface RequestState {
   readonly id: string
   readonly startedMs: number
+  /** Set once the credentials are proven. */
+  identity?: Identity
 }
 
 /** What is known of a request before its handler runs. Kept beside the request: nothing travels through the framework's context. */
@@ -28,23 +31,31 @@ const givenId = (request: Request): string | undefined => {
 }
 
 export const beginRequest = (request: Request): RequestState => {
-  const state = { id: givenId(request) ?? crypto.randomUUID(), startedMs: performance.now() }
+  const state: RequestState = { id: givenId(request) ?? crypto.randomUUID(), startedMs: performance.now() }
   states.set(request, state)
   return state
 }
 
 export const requestState = (request: Request): RequestState => states.get(request) ?? beginRequest(request)
 
+const ANYBODY: Pick<Identity, 'principal' | 'scopes'> = { principal: 'anonymous', scopes: ['admin'] }
+
 export type ContextOf = (request: Request) => Context
 
+/** `isOpen`: nobody is asked for credentials, and everybody is `anonymous` and may do everything. */
 export const contextMaker =
-  (http: HttpSettings): ContextOf =>
-  (request) => ({
-    principal: { name: 'anonymous' },
-    visible: seesEverything,
-    requestId: requestState(request).id,
-    baseUrl: baseUrl(http, request),
-  })
+  (http: HttpSettings, isOpen: boolean): ContextOf =>
+  (request) => {
+    const { id, identity = isOpen ? ANYBODY : undefined } = requestState(request)
+    // No route is reached without credentials; if one were, it would do nothing.
+    if (!identity) throw new TamsError('internal', 'A request without an identity came to a use-case')
+    return {
+      principal: { name: identity.principal },
+      visible: visibleTo(identity.principal, mayEverything(identity)),
+      requestId: id,
+      baseUrl: baseUrl(http, request),
+    }
+  }
 
 /** The endpoint string the client used, with the base path where the request came below it. */
 export const baseUrl = (http: HttpSettings, request: Request): string => {

@@ -1,12 +1,17 @@
 import { createAnalytics } from '../analytics/routes.ts'
 import packageJson from '../package.json' with { type: 'json' }
 import type { Config } from '../src/config.ts'
+import { AccessCounts } from '../src/domain/access-counts.ts'
 import { EventFeed } from '../src/domain/event-feed.ts'
 import { openStores } from '../src/open-stores.ts'
 import { createLog } from '../src/telemetry/log.ts'
+import { createMetrics } from '../src/telemetry/metrics.ts'
+import { startAccessFlush } from '../src/workers/access-flush.ts'
 import { guardedFetch } from '../src/workers/guarded-fetch.ts'
 import { startWorkers } from '../src/workers/index.ts'
+import { startStoreTotals } from '../src/workers/store-totals.ts'
 import { createApp } from './app.ts'
+import { startAuthentication } from './auth/start.ts'
 
 /** Requests in progress get this long when the service is told to end. */
 const GRACE_MS = 15_000
@@ -24,21 +29,27 @@ export const serve = async (config: Config): Promise<RunningService> => {
     serving: true,
     onFinding: ({ id, label }, { check, severity, message }) =>
       log[severity === 'info' ? 'info' : 'warn']({ storage_id: id, label, check }, message),
+    onWarning: (message, detail) => log.warn(detail, message),
   })
+  const authentication = await startAuthentication({ ...config.auth, host: config.host }, { ...stores, log }).catch(closeAndThrow(stores))
   const deps = {
     tables: stores.tables,
+    databaseEndpoints: stores.databaseEndpoints,
     backends: stores.backends,
     clock: stores.clock,
     settings: config,
     serviceVersion: packageJson.version,
     log,
+    metrics: createMetrics(),
     feed: new EventFeed(stores.tables),
+    accesses: new AccessCounts(stores),
     request: guardedFetch({ allowedHosts: config.webhookAllowedHosts }),
   }
   const analytics = createAnalytics({ tables: stores.tables, clock: stores.clock, options: config.analytics, log })
   const app = createApp({
     ...deps,
     analytics,
+    ...(authentication && { authentication }),
     stores: stores.served,
     http: {
       trustProxy: config.trustProxy,
@@ -48,13 +59,24 @@ export const serve = async (config: Config): Promise<RunningService> => {
       ...(config.publicBaseUrl !== undefined && { publicBaseUrl: config.publicBaseUrl }),
     },
   })
-  const server = await listen(app, config).catch(async (error: unknown) => {
-    await stores.close()
-    throw error
-  })
+  if (config.vast && !config.secretKey)
+    log.warn({}, 'SECRET_KEY is not set: replicas make one each, and refuse the media URLs and tokens of one another')
+  const server = await listen(app, config).catch(closeAndThrow(stores))
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${server.port}`
-  const workers = startWorkers({ ...deps, baseUrl: config.publicBaseUrl ?? url, eventRetentionMs: config.eventRetentionMs })
-  if (config.insecure) log.warn({ host: config.host }, 'TAMS_INSECURE is set: everybody who reaches this address may do everything')
+  const accessFlush = startAccessFlush(deps.accesses, log)
+  deps.metrics.connections(() => server.pendingRequests + server.pendingWebSockets)
+  const totals = startStoreTotals(stores.tables, log, deps.metrics.totals)
+  const workers = startWorkers({
+    ...deps,
+    baseUrl: config.publicBaseUrl ?? url,
+    eventRetentionMs: config.eventRetentionMs,
+    softDeleteRetentionMs: config.softDeleteRetentionMs,
+    auditRetentionMs: config.auditRetentionMs,
+  })
+  if (!authentication && config.insecure)
+    log.warn({ host: config.host }, 'TAMS_INSECURE is set: everybody who reaches this address may do everything')
+  else if (!authentication && (config.trustProxy || config.publicBaseUrl !== undefined))
+    log.warn({}, 'There is no authentication: everybody who reaches this service through a proxy may do everything')
 
   let stopped: Promise<void> | undefined
   const stop = (): Promise<void> => {
@@ -64,6 +86,9 @@ export const serve = async (config: Config): Promise<RunningService> => {
       const graceful = server.stop()
       await Promise.race([graceful, Bun.sleep(GRACE_MS)])
       await server.stop(true)
+      await accessFlush.stop()
+      await authentication?.close()
+      await totals.stop()
       await analytics.close()
       await workers.stop()
       await stores.close()
@@ -76,6 +101,13 @@ export const serve = async (config: Config): Promise<RunningService> => {
   log.info({ url, data: config.dataDir, version: packageJson.version }, 'listening')
   return { url, stop }
 }
+
+const closeAndThrow =
+  (stores: { close(): Promise<void> }) =>
+  async (error: unknown): Promise<never> => {
+    await stores.close()
+    throw error
+  }
 
 const listen = async (app: ReturnType<typeof createApp>, { host, port }: Config) => {
   try {

@@ -18,6 +18,7 @@ export interface Config {
   /** `''`, or begins with a slash and ends without one. */
   readonly basePath: string
   readonly secretKey: string | undefined
+  readonly auth: AuthConfig
   readonly logLevel: Values['LOG_LEVEL']
   readonly logFormat: Values['LOG_FORMAT']
   readonly corsOrigins: '*' | readonly string[]
@@ -50,6 +51,20 @@ export interface Config {
   readonly analytics: AnalyticsConfig
   readonly otlpEndpoint: string | undefined
   readonly variables: readonly EffectiveVariable[]
+}
+
+export interface AuthConfig {
+  /** Whether credentials are asked for; `if-any`: once there are users or tokens. */
+  readonly mode: 'on' | 'off' | 'if-any'
+  readonly oidc: OidcConfig | undefined
+}
+
+export interface OidcConfig {
+  /** As it is written. */
+  readonly issuer: string
+  readonly audiences: readonly string[]
+  readonly algorithms: readonly string[]
+  readonly scopeClaim: string
 }
 
 export interface VastConfig {
@@ -100,8 +115,9 @@ export const readConfig = (env: Readonly<Record<string, string | undefined>>): C
   if (!values) throw new ConfigError(problems)
   const vast = vastConfig(values)
   const s3 = s3Config(values)
-  const broken = [...vast.problems, ...s3.problems, ...brokenRules(values)]
-  if (broken.length > 0) throw new ConfigError(broken)
+  const auth = authConfig(values)
+  const broken = [...auth.problems, ...vast.problems, ...s3.problems, ...brokenRules(values)]
+  if (broken.length > 0 || !auth.config) throw new ConfigError(broken)
   return Object.freeze({
     host: values.HOST,
     port: values.PORT,
@@ -112,6 +128,7 @@ export const readConfig = (env: Readonly<Record<string, string | undefined>>): C
     insecure: values.TAMS_INSECURE,
     basePath: values.BASE_PATH ?? '',
     secretKey: values.SECRET_KEY,
+    auth: auth.config,
     logLevel: values.LOG_LEVEL,
     logFormat: values.LOG_FORMAT,
     corsOrigins: values.CORS_ORIGINS,
@@ -153,6 +170,22 @@ export const readConfig = (env: Readonly<Record<string, string | undefined>>): C
 interface Section<T> {
   readonly config: T | undefined
   readonly problems: readonly string[]
+}
+
+// What is listened to by others asks for credentials, unless somebody says twice that it should not.
+const authConfig = (values: Values): Section<AuthConfig> => {
+  const { AUTH_REQUIRED: required, AUTH_OIDC_ISSUER: issuer, AUTH_OIDC_AUDIENCE: audiences, TAMS_INSECURE: insecure, HOST: host } = values
+  const problems = [...halfSet({ AUTH_OIDC_ISSUER: issuer, AUTH_OIDC_AUDIENCE: audiences })]
+  const isExposed = !isLoopback(host) && !insecure
+  if (required === false && isExposed)
+    problems.push(`AUTH_REQUIRED: expected true, because HOST is ${host}, no loopback address (TAMS_INSECURE=true overrides)`)
+  if (required === false && issuer !== undefined) problems.push('AUTH_REQUIRED: expected true, because AUTH_OIDC_ISSUER is set')
+  const oidc =
+    issuer !== undefined && audiences
+      ? Object.freeze({ issuer, audiences, algorithms: values.AUTH_OIDC_ALGORITHMS, scopeClaim: values.AUTH_SCOPE_CLAIM })
+      : undefined
+  const isOn = required ?? (isExposed || oidc !== undefined)
+  return { config: Object.freeze({ mode: isOn ? 'on' : required === false ? 'off' : 'if-any', oidc }), problems }
 }
 
 // A section is on when its first variable is set. Half a section is a mistake: silently taking the embedded store instead
@@ -209,11 +242,6 @@ const halfSet = (section: Readonly<Record<string, unknown>>): readonly string[] 
 
 const brokenRules = (values: Values): readonly string[] => {
   const problems: string[] = []
-  if (!isLoopback(values.HOST) && !values.TAMS_INSECURE) {
-    problems.push(
-      `HOST: expected a loopback address such as 127.0.0.1, not ${values.HOST}: no authentication is configured (TAMS_INSECURE=true overrides)`,
-    )
-  }
   if (values.PAGE_LIMIT_DEFAULT > values.PAGE_LIMIT_MAX) {
     problems.push(
       `PAGE_LIMIT_DEFAULT: expected at most PAGE_LIMIT_MAX, which is ${values.PAGE_LIMIT_MAX}, not ${values.PAGE_LIMIT_DEFAULT}`,

@@ -100,7 +100,7 @@ const openS3 = ({ info, s3 }: S3Settings, clock: Clock): Promise<S3Store> => cre
 const backendSettings = async (config: Config, tables: Tables): Promise<readonly BackendSettings[]> => {
   if (config.storageConfigFile) return readStorageConfig(config.storageConfigFile)
   if (!config.s3) return [embeddedBackend(await keptId(tables, EMBEDDED_ID), config.dataDir)]
-  const id = await keptId(tables, `s3_storage_id ${config.s3.endpointUrl} ${config.s3.bucket}`)
+  const id = await keptId(tables, `${S3_ID}${config.s3.endpointUrl} ${config.s3.bucket}`)
   const backend = environmentBackend(config.s3, id, config)
   // A store that began on one machine goes on showing what it holds there.
   const former = await tables.read((tx) => tx.find('meta', [EMBEDDED_ID]))
@@ -109,7 +109,9 @@ const backendSettings = async (config: Config, tables: Tables): Promise<readonly
   return [backend, { ...embedded, info: { ...embedded.info, default_storage: false } }]
 }
 
-const EMBEDDED_ID = 'embedded_storage_id'
+/** Rows of `meta` that name backends which no file names. */
+export const EMBEDDED_ID = 'embedded_storage_id'
+export const S3_ID = 's3_storage_id '
 
 /** The id of a backend that no file names: made once and kept in the store. */
 const keptId = (tables: Tables, name: string): Promise<string> =>
@@ -122,6 +124,8 @@ const keptId = (tables: Tables, name: string): Promise<string> =>
     return value
   })
 
+export const embeddedRoot = (dataDir: string): string => path.join(path.resolve(dataDir), 'media')
+
 const embeddedBackend = (id: string, dataDir: string): DiskSettings => {
   const info: StorageBackend = {
     id,
@@ -132,7 +136,7 @@ const embeddedBackend = (id: string, dataDir: string): DiskSettings => {
     default_storage: true,
     tags: {},
   }
-  return { type: 'disk', info, root: path.join(path.resolve(dataDir), 'media') }
+  return { type: 'disk', info, root: embeddedRoot(dataDir) }
 }
 
 const environmentBackend = (s3: S3Config, id: string, { mediaPublicBaseUrl }: Config): S3Settings => {

@@ -3,15 +3,21 @@ import { link, mkdir, open, readFile, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { Config } from './config.ts'
 import { type Clock, systemClock } from './core/clock.ts'
+import type { DatabaseEndpoint } from './domain/deps.ts'
 import type { StorageBackend } from './domain/storage-backend.ts'
 import { inspectMedia, type Media, openMedia } from './open-media.ts'
+import { openVast, type WarningLog } from './open-vast.ts'
 import type { Finding } from './storage/s3/index.ts'
+import { FROZEN_META } from './storage/schema.ts'
 import { openSqliteTables } from './storage/sqlite/index.ts'
 import type { Tables } from './storage/tables.ts'
+import { isHalfMigrated } from './workers/migration/index.ts'
 
 export interface Stores extends Media {
   readonly tables: Tables
   readonly clock: Clock
+  /** Absent where the metadata store is not reached over a network. */
+  readonly databaseEndpoints?: () => readonly DatabaseEndpoint[]
   close(): Promise<void>
 }
 
@@ -20,32 +26,56 @@ export interface OpenOptions {
   readonly serving?: boolean
   /** Something about a backend that the operator should know. */
   readonly onFinding?: (backend: StorageBackend, finding: Finding) => void
+  /** Something went wrong in the metadata store without being a caller's answer. */
+  readonly onWarning?: WarningLog
 }
 
-/** The stores that the configuration names. Only this file and `open-media.ts` know the engines. */
-export const openStores = async (config: Config, { serving = false, onFinding = () => {} }: OpenOptions = {}): Promise<Stores> => {
-  refuseMissingEngines(config)
+export const SQLITE_FILE = 'tams.sqlite'
+
+/** The stores that the configuration names. Only this file, `open-vast.ts` and `open-media.ts` know the engines. */
+export const openStores = async (
+  config: Config,
+  { serving = false, onFinding = () => {}, onWarning }: OpenOptions = {},
+): Promise<Stores> => {
   await mkdir(config.dataDir, { recursive: true })
   const clock = systemClock()
   const secret = config.secretKey ?? (await persistedSecret(config.dataDir))
-  const tables = await openSqliteTables({ file: path.join(config.dataDir, 'tams.sqlite'), clock, exclusive: serving })
+  const { tables, ...reached } = await openTables(config, clock, { serving, ...(onWarning && { onWarning }) })
   try {
+    if (serving) await refuseMigrating(tables)
     const media = await openMedia(config, tables, clock, secret)
     if (serving) await inspectMedia(media.s3, config.corsOrigins, onFinding)
     await publishBackends(
       tables,
       media.backends.map(({ info }) => info),
     )
-    return { ...media, tables, clock, close: () => tables.close() }
+    return { ...media, ...reached, tables, clock, close: () => tables.close() }
   } catch (error) {
     await tables.close()
     throw error
   }
 }
 
-// Taking the embedded store instead would put data where nobody looks for it.
-const refuseMissingEngines = (config: Config): void => {
-  if (config.vast) throw new Error('VAST_ENDPOINT: this version has no VAST Database engine; leave it unset for the embedded store')
+/** The metadata store alone, for commands that need nothing else. Tables that are missing are made. */
+export const openTables = async (
+  config: Config,
+  clock: Clock,
+  { serving = false, onWarning }: Pick<OpenOptions, 'serving' | 'onWarning'> = {},
+): Promise<Pick<Stores, 'tables' | 'databaseEndpoints'>> => {
+  if (!config.vast) {
+    await mkdir(config.dataDir, { recursive: true })
+    return { tables: await openSqliteTables({ file: path.join(config.dataDir, SQLITE_FILE), clock, exclusive: serving }) }
+  }
+  const tables = await openVast(config.vast, clock, onWarning)
+  return { tables, databaseEndpoints: () => tables.health() }
+}
+
+const refuseMigrating = async (tables: Tables): Promise<void> => {
+  if (await isHalfMigrated(tables))
+    throw new Error('The store is the target of a migration that has not ended: run "tams migrate" again until it does')
+  const frozen = await tables.read((tx) => tx.find('meta', [FROZEN_META]))
+  if (frozen)
+    throw new Error(`The store takes no changes. ${frozen.value}. Serve the other store; "tams migrate --release" gives this one back`)
 }
 
 const SECRET_FILE = 'secret.key'

@@ -19,6 +19,7 @@ const problemsOf = (env: Env): readonly string[] => {
 
 const vast: Env = { VAST_ENDPOINT: 'http://10.0.0.1', VAST_ACCESS_KEY: 'key', VAST_SECRET_KEY: 'secret', VAST_BUCKET: 'db-bucket' }
 const s3: Env = { S3_BUCKET_NAME: 'media-bucket', S3_ACCESS_KEY_ID: 'key', S3_SECRET_ACCESS_KEY: 'secret' }
+const oidc: Env = { AUTH_OIDC_ISSUER: 'https://issuer.example.com', AUTH_OIDC_AUDIENCE: 'store' }
 const id = '6a0b0c0d-1111-4222-8333-444455556666'
 
 interface Case {
@@ -33,7 +34,7 @@ interface Case {
 const on = (of: Case['of']): Case => ({ good: 'true', becomes: true, of, bad: ['yes', '1', 'constructor'] })
 
 const cases: Record<VariableName, Case> = {
-  HOST: { good: '::1', becomes: '::1', of: (c) => c.host, bad: ['0.0.0.0', '::', '300.1.1.1', 'a b', '-x'] },
+  HOST: { good: '::1', becomes: '::1', of: (c) => c.host, bad: ['300.1.1.1', 'a b', '-x'] },
   PORT: { good: '9000', becomes: 9000, of: (c) => c.port, bad: ['65536', '-1', '80.5', 'http'] },
   TAMS_DATA_DIR: { good: '/var/lib/tams data', becomes: '/var/lib/tams data', of: (c) => c.dataDir, bad: ['  ', 'a\nb'] },
   PUBLIC_BASE_URL: {
@@ -57,6 +58,29 @@ const cases: Record<VariableName, Case> = {
   },
   BODY_LIMIT: { good: '1 MiB', becomes: 2 ** 20, of: (c) => c.bodyLimit, bad: ['0', '1 MB', '-1', 'large'] },
   RATE_LIMIT: { good: '600/m', becomes: { requests: 600, perSeconds: 60 }, of: (c) => c.rateLimit, bad: ['600', '0/s', '5/d', 'on'] },
+  AUTH_REQUIRED: { good: 'true', becomes: 'on', of: (c) => c.auth.mode, bad: ['yes', '1'] },
+  AUTH_OIDC_ISSUER: {
+    good: 'https://login.example.com/tenant/',
+    becomes: 'https://login.example.com/tenant/',
+    of: (c) => c.auth.oidc?.issuer,
+    bad: ['login.example.com', 'https://u:p@login.example.com', 'https://login.example.com/?a=1'],
+    with: oidc,
+  },
+  AUTH_OIDC_AUDIENCE: {
+    good: 'tams, https://tams.example.com',
+    becomes: ['tams', 'https://tams.example.com'],
+    of: (c) => c.auth.oidc?.audiences,
+    bad: ['a b', 'a\tb'],
+    with: oidc,
+  },
+  AUTH_OIDC_ALGORITHMS: {
+    good: 'ES512',
+    becomes: ['ES512'],
+    of: (c) => c.auth.oidc?.algorithms,
+    bad: ['none', 'HS256', 'RS256,HS256', 'rs256'],
+    with: oidc,
+  },
+  AUTH_SCOPE_CLAIM: { good: 'scp', becomes: 'scp', of: (c) => c.auth.oidc?.scopeClaim, bad: ['a b'], with: oidc },
   PAGE_LIMIT_DEFAULT: { good: '1000', becomes: 1000, of: (c) => c.pageLimitDefault, bad: ['0', '1001', '3e1', '30.0'] },
   PAGE_LIMIT_MAX: { good: '30', becomes: 30, of: (c) => c.pageLimitMax, bad: ['0', 'all'] },
   FLOW_STORAGE_DEFAULT_LIMIT: { good: '10', becomes: 10, of: (c) => c.flowStorageDefaultLimit, bad: ['0', 'ten'] },
@@ -158,7 +182,15 @@ describe('the configuration of an empty environment', () => {
   test('has the documented defaults', () => {
     expect(config).toMatchObject({
       ...{ host: '127.0.0.1', port: 8000, dataDir: './data', publicBaseUrl: undefined, trustProxy: false, strict: false, insecure: false },
-      ...{ basePath: '', secretKey: undefined, logLevel: 'info', logFormat: 'auto', corsOrigins: '*', bodyLimit: 16 * 2 ** 20 },
+      ...{
+        basePath: '',
+        auth: { mode: 'if-any', oidc: undefined },
+        secretKey: undefined,
+        logLevel: 'info',
+        logFormat: 'auto',
+        corsOrigins: '*',
+        bodyLimit: 16 * 2 ** 20,
+      },
       ...{ rateLimit: undefined, pageLimitDefault: 30, pageLimitMax: 1000, flowStorageDefaultLimit: 100, minObjectTimeout: 3600 },
       ...{ requireUploadedObjects: false, asyncDeletionThreshold: 1000, softDeleteDefault: true, softDeleteRetentionMs: 30 * 86_400_000 },
       ...{ eventRetentionMs: 7 * 86_400_000, auditRetentionMs: 365 * 86_400_000, getUrlsMaxCount: 5, webhookAllowedHosts: [] },
@@ -212,12 +244,22 @@ describe('the configuration is refused', () => {
     expect(problemsOf({ SECRET_KEY: 'too-short' }).join()).not.toContain('too-short')
   })
 
-  test('for an address beyond loopback without authentication, unless TAMS_INSECURE says so', () => {
+  test('for an address beyond loopback without authentication, unless TAMS_INSECURE says so [12-M2]', () => {
     for (const host of ['0.0.0.0', '192.168.1.2', '::', 'tams.example.com']) {
-      expect(problemsOf({ HOST: host }).join()).toStartWith('HOST: expected a loopback address')
-      expect(readConfig({ HOST: host, TAMS_INSECURE: 'true' }).host).toBe(host)
+      expect(problemsOf({ HOST: host, AUTH_REQUIRED: 'false' }).join()).toStartWith('AUTH_REQUIRED: expected true, because HOST is')
+      expect(readConfig({ HOST: host }).auth.mode).toBe('on')
+      expect(readConfig({ HOST: host, TAMS_INSECURE: 'true' }).auth.mode).toBe('if-any')
+      expect(readConfig({ HOST: host, TAMS_INSECURE: 'true', AUTH_REQUIRED: 'false' }).auth.mode).toBe('off')
     }
-    for (const host of ['127.0.0.1', '127.8.0.1', 'localhost', '::1']) expect(problemsOf({ HOST: host })).toEqual([])
+    for (const host of ['127.0.0.1', '127.8.0.1', 'localhost', '::1']) expect(readConfig({ HOST: host }).auth.mode).toBe('if-any')
+  })
+
+  test('for an issuer whose tokens may be for anybody, or that nobody is asked about', () => {
+    expect(problemsOf({ AUTH_OIDC_ISSUER: 'https://a.example.com' })).toEqual([
+      'AUTH_OIDC_AUDIENCE: expected a value, because AUTH_OIDC_ISSUER is set',
+    ])
+    expect(problemsOf({ ...oidc, AUTH_REQUIRED: 'false' })).toEqual(['AUTH_REQUIRED: expected true, because AUTH_OIDC_ISSUER is set'])
+    expect(readConfig(oidc).auth).toMatchObject({ mode: 'on', oidc: { algorithms: ['RS256', 'PS256', 'ES256'], scopeClaim: 'scope' } })
   })
 
   test('for a default page larger than the largest', () => {

@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { Engine, quoteName } from '../engine.ts'
+import { Engine } from '../engine.ts'
 import { load } from '../load.ts'
+import { quoteName } from '../quote-name.ts'
 import type { ResultColumn, ResultTable } from '../result.ts'
 import { LOADABLE, loadBatches, loadName, portable } from './arrow.ts'
 
@@ -16,7 +17,7 @@ const MEMORY_MIB = 256
 export class ParquetWriter {
   private opened: Promise<{ readonly engine: Engine; readonly directory: string }> | undefined
 
-  async write(result: ResultTable): Promise<Uint8Array> {
+  async write(result: ResultTable): Promise<Uint8Array<ArrayBuffer>> {
     const table = portable(result)
     this.opened ??= open()
     const { engine, directory } = await this.opened

@@ -12,7 +12,10 @@ export const anomalies = report({
   filters: ALL_FILTERS,
   parameters: Type.Object({
     metric: MetricParameter(DEFAULT_METRIC),
-    method: Type.Union([Type.Literal('zscore'), Type.Literal('mad')], { default: 'zscore' }),
+    method: Type.Union([Type.Literal('zscore'), Type.Literal('mad')], {
+      default: 'zscore',
+      description: 'Distance in standard deviations from the mean, or in median absolute deviations from the median',
+    }),
     threshold: Type.Number({
       exclusiveMinimum: 0,
       maximum: 1e9,

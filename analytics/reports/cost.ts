@@ -48,7 +48,7 @@ export const cost = report({
           count(*) as objects,
           coalesce(sum(coalesce(i.size, o.size)), 0) as bytes,
           count(*) filter (coalesce(i.size, o.size) is null) as unknown_size_objects
-        from object_instances i join objects o on o.id = i.object_id
+        from object_instances i join objects o on o.object = i.object
         group by i.storage_id
       ),
       prices as (select unnest(from_json($prices::varchar, '[{"id":"VARCHAR","price":"DOUBLE"}]'), recursive := true)),

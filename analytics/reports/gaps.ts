@@ -14,6 +14,7 @@ export const gaps = report({
   }),
   shape: 'table',
   result: Type.Object({ flow_id: Text, timerange: Text, start_ns: Whole, end_ns: Whole, gap_seconds: Real }),
+  // Segments of a flow never overlap: the one before ends last.
   plan: ({ threshold, n }, filters) => ({
     datasets: [
       request('flows', ['id'], flowsMatching(filters)),
@@ -22,9 +23,7 @@ export const gaps = report({
     bind: { threshold, n: BigInt(n) },
     sql: `
       with steps as (
-        select flow, max(end_ns) over earlier as hole_start, start_ns as hole_end
-        from segments
-        window earlier as (partition by flow order by start_ns rows between unbounded preceding and 1 preceding)
+        select flow, lag(end_ns) over (partition by flow order by start_ns) as hole_start, start_ns as hole_end from segments
       ),
       holes as (
         select flow, hole_start, hole_end, hole_end::hugeint - hole_start as ns from steps where hole_end > hole_start

@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import { GroupParameter, MetricParameter, measure } from '../metrics.ts'
 import { report } from '../report.ts'
+import { quantilesSql } from './quantiles.ts'
 import { ALL_FILTERS, DEFAULT_METRIC, LimitParameter, Nullable, Real, Text, Whole } from './shared.ts'
 
 const Value = Nullable(Real)
@@ -25,25 +26,20 @@ export const percentiles = report({
     max: Value,
   }),
   plan: ({ metric, group_by, n }, filters) => {
-    const { select, datasets } = measure(metric, filters, { groupBy: group_by })
+    const { select, datasets } = measure(metric, filters, { groupBy: group_by, group: true })
     return {
       datasets,
       bind: { n: BigInt(n) },
       sql: `
         with measured as (${select}),
         grouped as (
-          select
-            ${group_by === undefined ? 'null::varchar' : 'grp'} as "group",
-            count(value) as count,
-            avg(value) as mean,
-            min(value) as min,
-            max(value) as max,
-            quantile_cont(value, [0.25, 0.5, 0.75, 0.9, 0.95, 0.99]) as q
-          from measured
-          ${group_by === undefined ? '' : 'group by grp'}
-        )
-        select "group", count, mean, min, q[1] as p25, q[2] as p50, q[3] as p75, q[4] as p90, q[5] as p95, q[6] as p99, max
-        from grouped
+          select ${group_by === undefined ? 'null::varchar as grp' : 'grp'}, count(value) as count, avg(value) as mean, min(value) as min, max(value) as max
+          from measured ${group_by === undefined ? '' : 'group by grp'}
+        ),
+        ${quantilesSql('measured', [0.25, 0.5, 0.75, 0.9, 0.95, 0.99])}
+        select
+          g.grp as "group", count, mean, min, q[1] as p25, q[2] as p50, q[3] as p75, q[4] as p90, q[5] as p95, q[6] as p99, max
+        from grouped g left join quantiles p on p.grp is not distinct from g.grp
         order by count desc, "group" nulls first
         limit $n`,
     }

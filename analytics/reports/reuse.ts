@@ -29,24 +29,24 @@ export const reuse = report({
       ],
       bind: { n: BigInt(n) },
       sql: `
-        with used as (
-          select object_id, count(*) as segments, count(distinct flow) as flows from segments group by object_id
+        with used as (select object, count(*) as segments from segments group by object),
+        counted as (select count(*) as used_objects, count(*) filter (segments > 1) as reused_objects from used),
+        several as (
+          select object, any_value(object_id) as object_id, count(*) as segments, count(distinct flow) as flows
+          from segments where object in (select object from used where segments > 1) group by object
         ),
         sized as (
-          select u.object_id, u.segments, u.flows, o.size, (o.size::hugeint * (u.flows - 1)) as bytes_saved
-          from used u left join objects o on o.id = u.object_id
+          select s.object_id, s.segments, s.flows, o.size, (o.size::hugeint * (s.flows - 1)) as bytes_saved
+          from several s left join objects o on o.object = s.object
         ),
-        most as (
-          select * from sized where segments > 1
-          order by bytes_saved desc nulls last, segments desc, object_id limit $n
-        )
+        most as (select * from sized order by bytes_saved desc nulls last, segments desc, object_id limit $n)
         select
-          count(*) as used_objects,
-          count(*) filter (segments > 1) as reused_objects,
-          count(*) filter (flows > 1) as objects_in_several_flows,
+          any_value(used_objects) as used_objects,
+          any_value(reused_objects) as reused_objects,
+          count(object_id) filter (flows > 1) as objects_in_several_flows,
           coalesce(sum(bytes_saved), 0) as bytes_saved,
           coalesce((select list(most order by bytes_saved desc nulls last, segments desc, object_id) from most), []) as objects
-        from sized`,
+        from counted left join sized on true`,
     }
   },
 })

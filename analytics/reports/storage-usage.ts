@@ -30,11 +30,11 @@ export const storageUsage = report({
     bind: { n: BigInt(n) },
     sql: `
       with access as (
-        select object_id, sum(signed_count + read_count)::bigint as accesses from object_access group by object_id
+        select object, sum(signed_count + read_count)::bigint as accesses from object_access group by object
       ),
       used as (
         select o.id as object_id, coalesce(a.accesses, 0) as access_count, o.size
-        from objects o left join access a on a.object_id = o.id
+        from objects o left join access a on a.object = o.object
       ),
       most as (select * from used order by access_count desc, object_id limit $n),
       least as (select * from used order by access_count, object_id limit $n)

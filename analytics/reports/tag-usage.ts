@@ -9,8 +9,13 @@ export const tagUsage = report({
   summary: 'Which tags are used, with which values, by how many sources, flows and segments. An empty list counts as the value null.',
   filters: [],
   parameters: Type.Object({
-    q: Type.Optional(Type.String({ description: 'Only names that begin so' })),
-    entity_type: Type.Optional(Type.Union([Type.Literal('source'), Type.Literal('flow'), Type.Literal('segment')])),
+    q: Type.Optional(Type.String({ examples: ['input'], description: 'Only names that begin so' })),
+    entity_type: Type.Optional(
+      Type.Union([Type.Literal('source'), Type.Literal('flow'), Type.Literal('segment')], {
+        examples: ['flow'],
+        description: 'Only tags of such things',
+      }),
+    ),
     n: LimitParameter(1000),
   }),
   shape: 'table',

@@ -2,6 +2,7 @@ import { Type } from '@sinclair/typebox'
 import { request } from '../datasets.ts'
 import { flowsMatching, segmentRows } from '../filters.ts'
 import { report } from '../report.ts'
+import { quantilesSql } from './quantiles.ts'
 import { ALL_FILTERS, Nullable, Real, secondsSql, Text, timerangeSql, Whole } from './shared.ts'
 
 const Seconds = Nullable(Real)
@@ -25,22 +26,30 @@ export const timeRangeAnalysis = report({
   plan: (_, filters) => ({
     datasets: [request('segments', ['start_ns', 'end_ns'], segmentRows(filters), flowsMatching(filters))],
     sql: `
-      with lengths as (select flow, start_ns, end_ns, end_ns::hugeint - start_ns as ns from segments)
+      with lengths as (select flow, start_ns, end_ns, end_ns::hugeint - start_ns as ns from segments),
+      durations as (select null as grp, ${secondsSql('ns')} as value from lengths),
+      ${quantilesSql('durations', [0.25, 0.5, 0.75, 0.95])},
+      whole as (
+        select
+          count(*) as segments,
+          sum(ns) as total,
+          min(ns) as least,
+          max(ns) as most,
+          min(start_ns) as first,
+          max(end_ns) as last,
+          stddev_pop(${secondsSql('ns')}) as deviation,
+          count(distinct flow) as flows
+        from lengths
+      )
       select
-        count(*) as total_segments,
-        ${secondsSql('sum(ns)')} / nullif(count(*), 0) as average_duration_seconds,
-        ${secondsSql('min(ns)')} as min_duration_seconds,
-        ${secondsSql('max(ns)')} as max_duration_seconds,
-        ${secondsSql('coalesce(sum(ns), 0)')} as total_duration_seconds,
-        ${timerangeSql('min(start_ns)', 'max(end_ns)')} as time_range,
-        {
-          'p25': quantile_cont(ns::double, 0.25) / 1e9,
-          'median': quantile_cont(ns::double, 0.5) / 1e9,
-          'p75': quantile_cont(ns::double, 0.75) / 1e9,
-          'p95': quantile_cont(ns::double, 0.95) / 1e9,
-          'standard_deviation': stddev_pop(ns::double / 1e9)
-        } as duration_statistics,
-        { 'flows_covered': count(distinct flow), 'segments_covered': count(*) } as coverage
-      from lengths`,
+        segments as total_segments,
+        ${secondsSql('total')} / nullif(segments, 0) as average_duration_seconds,
+        ${secondsSql('least')} as min_duration_seconds,
+        ${secondsSql('most')} as max_duration_seconds,
+        ${secondsSql('coalesce(total, 0)')} as total_duration_seconds,
+        ${timerangeSql('first', 'last')} as time_range,
+        { 'p25': q[1], 'median': q[2], 'p75': q[3], 'p95': q[4], 'standard_deviation': deviation } as duration_statistics,
+        { 'flows_covered': flows, 'segments_covered': segments } as coverage
+      from whole left join quantiles on true`,
   }),
 })

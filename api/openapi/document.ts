@@ -5,6 +5,7 @@ import { sharedParameters } from './parameters.ts'
 import { references } from './references.ts'
 import { sharedFailures, sharedHeaders } from './responses.ts'
 import { schemas } from './schemas.ts'
+import { securityOf, securitySchemes } from './security.ts'
 
 export interface DocumentOptions {
   /** Of this program. */
@@ -33,7 +34,7 @@ export const openApiDocument = ({ version, basePath, strict }: DocumentOptions):
   for (const [operationId, operation] of Object.entries(operations)) {
     if (strict && operation.extension) continue
     const item = paths[operation.path] ?? {}
-    item[operation.method] = place(documented(operationId, operation))
+    item[operation.method] = place(documented(operationId, operation, strict))
     paths[operation.path] = item
   }
   const document = {
@@ -42,14 +43,22 @@ export const openApiDocument = ({ version, basePath, strict }: DocumentOptions):
     servers: [{ url: basePath || '/' }],
     tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
     paths,
-    components,
+    components: { ...components, securitySchemes },
   }
   // TypeBox schemas are JSON Schema 2020-12, the dialect of OpenAPI 3.1, but their types do not say so.
   return document as OpenAPIV3_1.Document
 }
 
-const documented = (operationId: string, { method: _method, path: _path, tag, extension: _extension, ...rest }: Operation) => ({
+const documented = (
+  operationId: string,
+  { method, path, tag, extension: _extension, parameters, ...rest }: Operation,
+  strict: boolean,
+) => ({
   operationId,
   tags: [tag],
+  security: securityOf(method, path),
+  ...(parameters && {
+    parameters: parameters.filter((parameter) => !(strict && parameter.extension)).map(({ extension: _beyond, ...parameter }) => parameter),
+  }),
   ...rest,
 })

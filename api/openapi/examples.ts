@@ -9,6 +9,7 @@ export const MULTI_SOURCE_ID = '4c3e8d02-a6f5-4d79-9c80-2e7f9a0b1c32'
 export const PROFILE_ID = '5d4f9e13-b706-4e8a-8d91-3f80ab1c2d43'
 export const STORAGE_ID = '6e50af24-c817-4f9b-9ea2-4091bc2d3e54'
 export const REQUEST_ID = '7f61b035-d928-40ac-8fb3-51a2cd3e4f65'
+export const DELETION_ID = '9b83d257-fb4a-42ce-8bd5-73c4ef506187'
 export const WEBHOOK_ID = '8a72c146-ea39-41bd-9ac4-62b3de4f5076'
 export const OBJECT_ID = '00064c0a1f5b7e93d2c8a46b0e17f5a9'
 export const TIMERANGE = '[0:0_10:0)'
@@ -237,7 +238,7 @@ export const unhealthy = {
   status: 'unhealthy',
   dependencies: {
     database: { status: 'healthy' },
-    storage: [{ id: STORAGE_ID, label: 'embedded', status: 'unhealthy', reason: 'the directory is not writable' }],
+    storage: [{ id: STORAGE_ID, label: 'embedded', status: 'unhealthy', reason: 'it does not answer, or refuses what it is asked' }],
   },
 }
 

@@ -5,7 +5,7 @@ import type { TSchema } from '@sinclair/typebox'
  * themselves. `openApiDocument` puts references in their place.
  */
 export interface Operation {
-  readonly method: 'get' | 'put' | 'post' | 'delete'
+  readonly method: 'get' | 'put' | 'post' | 'patch' | 'delete'
   /** As in the specification, `/flows/{flowId}`. */
   readonly path: string
   readonly tag: Tag
@@ -27,6 +27,8 @@ export interface Parameter {
   readonly in: 'path' | 'query' | 'header'
   readonly description: string
   readonly required?: true
+  /** The specification does not have it: absent in strict mode. */
+  readonly extension?: true
   readonly allowEmptyValue?: true
   /** false: a list is one text with commas. */
   readonly explode?: false
@@ -74,8 +76,11 @@ export const TAGS = {
   MediaStorage: 'Places to upload media objects to.',
   Objects: 'Media objects, the flows that use them, and the places they can be read from.',
   FlowDeleteRequests: 'Deletions that are worked off in the background.',
+  Extensions: 'What this service offers besides. Not part of the TAMS specification, and off in strict mode.',
   Events: 'What happened, stored and as it happens. Not part of the TAMS specification.',
+  Analytics: 'Reports and read-only SQL over the metadata. Not part of the TAMS specification.',
   Media: 'The bytes of media objects that this service stores itself. Not part of the TAMS specification.',
+  Administration: 'Who may use this service. Not part of the TAMS specification.',
   Health: 'For operators and orchestrators. Not part of the TAMS specification.',
   Documentation: 'This description. Not part of the TAMS specification.',
 } as const

@@ -1,5 +1,10 @@
 import type { Operations } from './model.ts'
+import { adminOperations } from './operations/admin.ts'
+import { analyticsOperations } from './operations/analytics.ts'
+import { auditOperations } from './operations/audit.ts'
+import { collectionOperations } from './operations/collections.ts'
 import { deletionRequestOperations } from './operations/deletion-requests.ts'
+import { directOperations } from './operations/direct.ts'
 import { documentationOperations } from './operations/documentation.ts'
 import { eventOperations } from './operations/events.ts'
 import { flowPropertyOperations } from './operations/flow-properties.ts'
@@ -11,6 +16,7 @@ import { profileOperations } from './operations/profiles.ts'
 import { segmentOperations, storageOperations } from './operations/segments.ts'
 import { serviceOperations } from './operations/service.ts'
 import { sourceOperations } from './operations/sources.ts'
+import { trashOperations } from './operations/trash.ts'
 import { webhookOperations, webhookToolOperations } from './operations/webhooks.ts'
 
 /** Every operation of the service, in the order of the specification, then those that it does not know. */
@@ -25,8 +31,14 @@ export const operations: Operations = {
   ...storageOperations,
   ...objectOperations,
   ...deletionRequestOperations,
+  ...trashOperations,
+  ...auditOperations,
+  ...directOperations,
+  ...collectionOperations,
   ...webhookToolOperations,
   ...eventOperations,
+  ...analyticsOperations,
+  ...adminOperations,
   ...mediaOperations,
   ...healthOperations,
   ...documentationOperations,

@@ -85,6 +85,45 @@ export const tagFilters = (prefix: string, what: string, value: string): readonl
   inQuery(`${prefix}_exists.{name}`, `Only ${what} that have (\`true\`) or lack (\`false\`) the tag \`{name}\`.`, Type.Boolean(), true),
 ]
 
+const extension = (parameter: Parameter): Parameter => ({ ...parameter, extension: true })
+
+/** Of deletions that may be soft. */
+export const deletionOptions: readonly Parameter[] = [
+  inQuery(
+    'soft_delete',
+    '`true`: into the trash, from where it can be restored; `false`: for good, with the bytes that nothing else refers to. The default is the service’s setting.',
+    Type.Boolean(),
+    false,
+  ),
+  inQuery(
+    'cascade',
+    '`false`: 409 where something would have to go with it, with its kind and number. Of segments it says nothing.',
+    Type.Boolean({ default: true }),
+    false,
+  ),
+  inQuery(
+    'deleted_by',
+    'Who is shown to have deleted it; by default the caller.',
+    Type.String({ minLength: 1, maxLength: 256 }),
+    'housekeeping',
+  ),
+].map(extension)
+
+/** Which of live and soft-deleted records to show. */
+export const deletedViews: readonly Parameter[] = [
+  inQuery(
+    'deleted_state',
+    'Show live records, soft-deleted ones, or both. Each then carries `deleted`, and a deleted one `deleted_at`, `deleted_by` and `deletion_id`.',
+    Type.String({ enum: ['active', 'deleted', 'all'] }),
+    'all',
+  ),
+  flag('include_deleted', '`true` is short for `deleted_state=all`.'),
+  flag('deleted_only', '`true` is short for `deleted_state=deleted`.'),
+].map(extension)
+export const ofDeletion = extension(
+  inQuery('deletion_id', 'Of deleted segments only those that this deletion took.', Uuid, example.DELETION_ID),
+)
+
 /** Which URLs of media objects to show, and how much of them. */
 export const urlOptions: readonly Parameter[] = [
   flag('verbose_storage', 'Show with each URL the storage backend that it leads to.'),

@@ -91,7 +91,7 @@ const failures = {
   403: [
     'Forbidden',
     failure(
-      'The flow is read-only, or the caller may not do this.',
+      'The flow is read-only, or the credentials have no scope for this.',
       'read_only',
       `Flow ${example.VIDEO_ID} is read-only; PUT false to /flows/${example.VIDEO_ID}/read_only first`,
     ),
@@ -125,11 +125,19 @@ const failures = {
       'Range: bytes=9000000- cannot be answered from 5242880 bytes',
     ),
   ],
+  422: [
+    'Unprocessable',
+    failure(
+      'Understood, but it cannot be carried out as it stands: the SQL is refused or fails, or it needs more memory than it may use.',
+      'unprocessable',
+      'sql: Binder Error: Referenced column "labels" not found in FROM clause!',
+    ),
+  ],
   429: [
     'TooManyRequests',
     {
       ...failure(
-        'Too many such requests in a minute.',
+        'Too many such requests in a minute, or too many failed attempts to log in from one address.',
         'too_many_requests',
         'At most 10 tests and replays of a webhook are done in a minute',
       ),
@@ -151,6 +159,7 @@ const failures = {
       headers: { 'Retry-After': header('Seconds to wait before the next try.', Type.Integer({ minimum: 0 }), 5) },
     },
   ],
+  504: ['Timeout', failure('It took longer than it may.', 'timeout', 'The query took longer than 30000 ms')],
   507: [
     'StorageFull',
     failure(
@@ -168,6 +177,7 @@ export const sharedFailures: Readonly<Record<string, Response>> = Object.fromEnt
 export const onlyFailing = (...statuses: readonly FailureStatus[]): Record<string, Response> =>
   Object.fromEntries(statuses.map((status) => [status, failures[status][1]]))
 /** These, and what every operation may answer that reaches the store. */
-export const failing = (...statuses: readonly FailureStatus[]): Record<string, Response> => onlyFailing(...statuses, 401, 500, 503)
+export const failing = (...statuses: readonly FailureStatus[]): Record<string, Response> =>
+  onlyFailing(...statuses, 401, 403, 429, 500, 503)
 /** These, and what every operation may answer that reads a JSON body. */
 export const failingWithBody = (...statuses: readonly FailureStatus[]): Record<string, Response> => failing(...statuses, 413, 415)

@@ -44,15 +44,115 @@ export const SegmentFailures = Type.Object({
 
 const state = { status: Type.Union([Type.Literal('healthy'), Type.Literal('unhealthy')]), reason: Type.Optional(Type.String()) }
 
+const EndpointHealth = Type.Object({
+  url: Type.String(),
+  state: Type.Union([Type.Literal('up'), Type.Literal('down')]),
+  read_ms: Type.Optional(Type.Number({ description: 'Moving average of the time to an answer.' })),
+  write_ms: Type.Optional(Type.Number()),
+  requests: Count,
+  failures: Count,
+})
+
 export const Health = Type.Object({
   status: state.status,
   timestamp: Type.String({ format: 'date-time' }),
   version: Type.String(),
   system: Type.Object({ host: Type.String(), uptime_seconds: Count, memory_bytes: Count }),
   dependencies: Type.Object({
-    database: Type.Object(state),
+    database: Type.Object({ ...state, endpoints: Type.Optional(Type.Array(EndpointHealth)) }),
     storage: Type.Array(Type.Object({ id: Uuid, label: Type.Optional(Type.String()), ...state })),
   }),
+})
+
+/** What every JSON answer of a report says of its query. */
+export const QueryInfo = Type.Object({
+  name: Type.String(),
+  parameters: Type.Record(Type.String(), Type.Unknown()),
+  rows_scanned: Count,
+  rows_returned: Count,
+  truncated: Type.Boolean(),
+  cache: Type.Union([Type.Literal('result'), Type.Literal('tables'), Type.Literal('none')]),
+  elapsed_ms: Type.Number(),
+})
+
+const texts = Type.Record(Type.String(), Type.String())
+const schemasByName = Type.Record(Type.String(), Type.Object({}))
+
+export const AnalyticsCatalog = Type.Object({
+  reports: Type.Array(
+    Type.Object({
+      name: Type.String(),
+      path: Type.String(),
+      summary: Type.String(),
+      filters: Type.Array(Type.String()),
+      parameters: schemasByName,
+      shape: Type.Union([Type.Literal('object'), Type.Literal('table')]),
+      result: schemasByName,
+    }),
+  ),
+  metrics: Type.Array(Type.Object({ name: Type.String(), of: Type.String(), unit: Type.String(), meaning: Type.String() })),
+  filters: texts,
+  formats: Type.Array(Type.String()),
+  views: Type.Record(Type.String(), Type.Array(Type.String())),
+})
+
+const work = { rows_scanned: Count, rows_returned: Count, bytes_loaded: Count }
+
+export const AnalyticsPerformance = Type.Object({
+  queries: Type.Array(
+    Type.Object({
+      name: Type.String(),
+      queries: Count,
+      errors: Count,
+      result_cache_hits: Count,
+      mean_ms: Type.Number(),
+      p50_ms: Type.Number(),
+      p95_ms: Type.Number(),
+      max_ms: Type.Number(),
+      ...work,
+    }),
+  ),
+  slow_queries: Type.Array(
+    Type.Object({
+      name: Type.String(),
+      started: Type.String({ format: 'date-time' }),
+      elapsed_ms: Type.Number(),
+      load_ms: Type.Number(),
+      ...work,
+      cache: Type.String(),
+      status: Type.String(),
+    }),
+  ),
+  hourly: Type.Array(
+    Type.Object({
+      name: Type.String(),
+      hour: Type.String({ format: 'date-time' }),
+      queries: Count,
+      mean_ms: Type.Number(),
+      max_ms: Type.Number(),
+      baseline_ms: Type.Union([Type.Number(), Type.Null()]),
+      deviates: Type.Boolean(),
+    }),
+  ),
+})
+
+export const AnalyticsCache = Type.Object({
+  results: Type.Object({ results: Count, cells: Count, max_cells: Count, ttl_seconds: Type.Number(), hits: Count, misses: Count }),
+  tables: Type.Union([
+    Type.Object({
+      tables: Count,
+      bytes: Count,
+      max_bytes: Count,
+      hits: Count,
+      misses: Count,
+      evictions: Count,
+      rows_loaded: Count,
+      increments: Count,
+    }),
+    Type.Null(),
+  ]),
+  memory_bytes: Count,
+  memory_limit_bytes: Count,
 })
 
 /** `null` stands for a member that is not set. */
@@ -115,4 +215,5 @@ export const schemas: Readonly<Record<string, TSchema>> = {
   ErrorSummary: ErrorDocument,
   Error: ErrorAnswer,
   Health,
+  QueryInfo,
 }

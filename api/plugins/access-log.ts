@@ -9,10 +9,11 @@ export const accessLog = (log: Log) =>
       set.headers['x-request-id'] = beginRequest(request).id
     })
     .onAfterResponse({ as: 'global' }, function logAnswer({ request, set, responseValue }) {
-      const { id, startedMs } = requestState(request)
+      const { id, startedMs, identity } = requestState(request)
       const status = responseValue instanceof Response ? responseValue.status : set.status
       const ms = Math.round((performance.now() - startedMs) * 1000) / 1000
-      log.info({ request_id: id, method: request.method, url: pathOf(request.url), status, ms }, 'request')
+      const principal = identity && { principal: identity.principal }
+      log.info({ request_id: id, method: request.method, url: pathOf(request.url), status, ms, ...principal }, 'request')
     })
 
 const pathOf = (url: string): string => url.slice(url.indexOf('/', url.indexOf('//') + 2))

@@ -30,7 +30,7 @@ export const cors = (origins: '*' | readonly string[]) => {
     if (request.method !== 'OPTIONS' || new URL(request.url).pathname.includes('/media/')) return
     const headers = {
       'access-control-allow-origin': origin,
-      'access-control-allow-methods': 'GET, HEAD, POST, PUT, DELETE, OPTIONS',
+      'access-control-allow-methods': 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS',
       'access-control-allow-headers': 'Authorization, Content-Type, X-Request-Id',
       'access-control-max-age': '86400',
     }

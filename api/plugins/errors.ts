@@ -3,6 +3,7 @@ import type { Clock } from '../../src/core/clock.ts'
 import { toMicroseconds } from '../../src/core/clock.ts'
 import { type ErrorCode, isTamsError, TamsError } from '../../src/core/errors.ts'
 import type { Log } from '../../src/telemetry/log.ts'
+import { Refusal } from '../auth/challenge.ts'
 import { json } from '../reply.ts'
 import { requestState } from '../request-context.ts'
 import { allowedMethods, type KnownRoute } from '../route-methods.ts'
@@ -33,14 +34,17 @@ const RETRY_AFTER_SECONDS = '5'
 export interface ErrorOptions {
   readonly log: Log
   readonly clock: Clock
+  /** Told the type of every failure. */
+  readonly onFailure?: (type: ErrorCode) => void
   /** All routes of the app, once it is put together. */
   readonly routes: readonly KnownRoute[]
 }
 
 /** Every failure ends here: the status of its code, a body `{type, summary, time, message}`, and details in the log only. */
-export const errors = ({ log, clock, routes }: ErrorOptions) =>
+export const errors = ({ log, clock, routes, onFailure }: ErrorOptions) =>
   new Elysia({ name: 'plugin.errors' }).onError({ as: 'global' }, function answerError({ code, error, request, set }) {
     const failure = asTamsError(code, error, request, routes)
+    onFailure?.(failure.code)
     const status = STATUS[failure.code]
     set.status = status
     if (failure.code === 'internal') log.error({ request_id: requestState(request).id, err: error }, 'request failed')
@@ -48,7 +52,7 @@ export const errors = ({ log, clock, routes }: ErrorOptions) =>
       log.warn({ request_id: requestState(request).id, err: failure, ...failure.detail }, 'request could not be served')
     const headers: Record<string, string> = {}
     if (failure.code === 'unavailable' || failure.code === 'too_many_requests') headers['retry-after'] = RETRY_AFTER_SECONDS
-    if (failure.code === 'unauthorized') headers['www-authenticate'] = 'Bearer, Basic realm="tams"'
+    if (failure instanceof Refusal) Object.assign(headers, failure.headers)
     if (failure.code === 'method_not_allowed') headers.allow = allowedMethods(routes, request).join(', ')
     const body = { type: failure.code, summary: failure.message, time: toMicroseconds(clock.nowUs()), message: failure.message }
     return json(request, body, { status, headers })

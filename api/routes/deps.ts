@@ -6,4 +6,6 @@ export interface RouteDeps {
   readonly domain: Domain
   readonly http: HttpSettings
   readonly contextOf: ContextOf
+  /** Only what the specification has: parameters that it does not know are ignored. */
+  readonly strict: boolean
 }

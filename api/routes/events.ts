@@ -5,7 +5,8 @@ import type { Deps } from '../../src/domain/deps.ts'
 import type { EventFeed } from '../../src/domain/event-feed.ts'
 import type { EventFilter } from '../../src/domain/event-list.ts'
 import type { EventOptions } from '../../src/domain/event-render.ts'
-import { EVENT_TYPES } from '../../src/domain/webhook-schema.ts'
+import { LOGGED_EVENT_TYPES } from '../../src/domain/event-types.ts'
+import type { Watch } from '../auth/access.ts'
 import { readEvents, type StreamRequest } from '../events/reader.ts'
 import { SocketReader } from '../events/socket.ts'
 import { sseBody } from '../events/sse.ts'
@@ -17,10 +18,12 @@ import type { RouteDeps } from './deps.ts'
 export interface EventRouteDeps extends RouteDeps {
   readonly deps: Deps
   readonly feed: EventFeed
+  /** Ends streams whose readers may no longer read them. */
+  readonly watch?: Watch
 }
 
 /** Stored events, and the same as they happen. Not part of the specification. */
-export const eventRoutes = ({ domain, http, contextOf, deps, feed }: EventRouteDeps) => {
+export const eventRoutes = ({ domain, http, contextOf, deps, feed, watch = unwatched }: EventRouteDeps) => {
   const sockets = new WeakMap<object, SocketReader>()
   return new Elysia({ prefix: '/events' })
     .get(
@@ -51,7 +54,9 @@ export const eventRoutes = ({ domain, http, contextOf, deps, feed }: EventRouteD
         // A reader that is silent for long is still one.
         server?.timeout(request, 0)
         const events = readEvents({ deps, feed, context: contextOf(request) }, asked, AbortSignal.any([request.signal, ending.signal]))
+        const unwatch = watch(request, () => ending.abort())
         const end = () => {
+          unwatch()
           leave()
           ending.abort()
         }
@@ -68,7 +73,11 @@ export const eventRoutes = ({ domain, http, contextOf, deps, feed }: EventRouteD
         sockets.set(ws.raw, reader)
         const leave = feed.enter()
         const events = readEvents({ deps, feed, context: contextOf(request) }, streamRequest(request), reader.ending.signal)
-        void reader.push(ws.raw, events).finally(leave)
+        const unwatch = watch(request, () => reader.ending.abort())
+        void reader.push(ws.raw, events).finally(() => {
+          unwatch()
+          leave()
+        })
       },
       close(ws) {
         sockets.get(ws.raw)?.ending.abort()
@@ -79,12 +88,14 @@ export const eventRoutes = ({ domain, http, contextOf, deps, feed }: EventRouteD
     })
 }
 
+const unwatched: Watch = () => () => {}
+
 const STREAM = { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' }
 
 const filterOf = (query: HttpQuery): EventFilter => {
   const types = query.textList('type')
-  const unknown = types?.find((type) => !EVENT_TYPES.some((known) => known === type))
-  if (unknown !== undefined) throw invalid('type', `${quote(unknown)} is not one of ${EVENT_TYPES.join(', ')}`)
+  const unknown = types?.find((type) => !LOGGED_EVENT_TYPES.some((known) => known === type))
+  if (unknown !== undefined) throw invalid('type', `${quote(unknown)} is not one of ${LOGGED_EVENT_TYPES.join(', ')}`)
   const flowIds = query.uuidList('flow_id')
   const sourceIds = query.uuidList('source_id')
   return { ...(types && { types }), ...(flowIds && { flowIds }), ...(sourceIds && { sourceIds }) }

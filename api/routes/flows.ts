@@ -5,9 +5,10 @@ import { HttpQuery } from '../http-query.ts'
 import { bodyOf } from '../json-body.ts'
 import { operation } from '../openapi/operation.ts'
 import { accepted, json, listing, noContent } from '../reply.ts'
+import { deletionWish, viewOf } from '../trash-query.ts'
 import type { RouteDeps } from './deps.ts'
 
-export const flowRoutes = ({ domain: { flows }, http, contextOf }: RouteDeps) =>
+export const flowRoutes = ({ domain: { flows }, http, contextOf, strict }: RouteDeps) =>
   new Elysia({ prefix: '/flows' })
     .get(
       '',
@@ -15,7 +16,7 @@ export const flowRoutes = ({ domain: { flows }, http, contextOf }: RouteDeps) =>
         const query = new HttpQuery(request.url)
         const sort = query.oneOf('sort_by', ['created', 'metadata_updated', 'label']) ?? 'created'
         const page = query.paging()
-        return listing(http, request, await flows.list(contextOf(request), flowFilter(query), sort, page), page.reverse)
+        return listing(http, request, await flows.list(contextOf(request), flowFilter(query, strict), sort, page), page.reverse)
       },
       { detail: operation('GET_flows') },
     )
@@ -23,7 +24,11 @@ export const flowRoutes = ({ domain: { flows }, http, contextOf }: RouteDeps) =>
       '/:flowId',
       async ({ request, params }) => {
         const query = new HttpQuery(request.url)
-        const options = () => ({ includeTimerange: query.boolean('include_timerange') ?? false, timerange: query.timerange() })
+        const options = () => ({
+          includeTimerange: query.boolean('include_timerange') ?? false,
+          timerange: query.timerange(),
+          ...viewOf(query, strict),
+        })
         return json(request, await flows.get(contextOf(request), params.flowId, options))
       },
       { detail: operation('GET_flows-flowId') },
@@ -41,13 +46,13 @@ export const flowRoutes = ({ domain: { flows }, http, contextOf }: RouteDeps) =>
       '/:flowId',
       async ({ request, params }) => {
         const context = contextOf(request)
-        const later = await flows.deleteFlow(context, params.flowId)
+        const later = await flows.deleteFlow(context, params.flowId, () => (strict ? {} : deletionWish(new HttpQuery(request.url))))
         return later ? accepted(request, context.baseUrl, later) : noContent()
       },
       { detail: operation('DELETE_flows-flowId') },
     )
 
-const flowFilter = (query: HttpQuery): FlowFilter => {
+const flowFilter = (query: HttpQuery, strict: boolean): FlowFilter => {
   const filter = {
     sourceId: query.uuid('source_id'),
     timerange: query.timerange(),
@@ -61,7 +66,7 @@ const flowFilter = (query: HttpQuery): FlowFilter => {
     initSegments: query.boolean('init_segments'),
     collectedByIds: query.uuidList('collected_by_ids'),
   }
-  return { tags: query.tagFilters('tag'), ...withoutUndefined(filter) }
+  return { tags: query.tagFilters('tag'), ...withoutUndefined(filter), ...viewOf(query, strict) }
 }
 
 const withoutUndefined = <T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>

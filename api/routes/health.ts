@@ -1,7 +1,9 @@
 import { hostname } from 'node:os'
 import { Elysia } from 'elysia'
 import { toMicroseconds } from '../../src/core/clock.ts'
-import type { Deps } from '../../src/domain/deps.ts'
+import { type ErrorCode, isTamsError, TamsError } from '../../src/core/errors.ts'
+import type { DatabaseEndpoint, Deps } from '../../src/domain/deps.ts'
+import type { Log } from '../../src/telemetry/log.ts'
 import { operation } from '../openapi/operation.ts'
 import { json } from '../reply.ts'
 
@@ -10,14 +12,29 @@ interface DependencyHealth {
   readonly reason?: string
 }
 
-/** `/health`: 503 only when something that is needed is away. `/health/live` and `/health/ready` for orchestrators. */
-export const healthRoutes = ({ tables, backends, clock, serviceVersion }: Deps) => {
+/**
+ * `/health`: 503 only when something that is needed is away. `/health/live` and `/health/ready` for orchestrators. Anybody may ask, so that
+ * what an engine says of its failure goes to the log, and a fixed sentence into the answer.
+ */
+export const healthRoutes = ({ tables, backends, clock, serviceVersion, databaseEndpoints, log }: Deps & { readonly log: Log }) => {
   const startedMs = performance.now()
+  const sick = new Set<string>()
+
+  const probe = async (name: string, check: (signal: AbortSignal) => Promise<void>): Promise<DependencyHealth> => {
+    const error = await failureOf(check)
+    if (error === undefined) {
+      if (sick.delete(name)) log.info({ dependency: name }, 'a dependency is healthy again')
+      return { status: 'healthy' }
+    }
+    if (!sick.has(name)) log.warn({ dependency: name, err: error }, 'a dependency is unhealthy')
+    sick.add(name)
+    return { status: 'unhealthy', reason: (isTamsError(error) ? REASONS[error.code] : undefined) ?? 'it failed' }
+  }
 
   const examine = async () => {
     const [database, ...stores] = await Promise.all([
-      probe((signal) => tables.check(signal)),
-      ...backends.map(({ store }) => probe((signal) => store.check(signal))),
+      probe('database', (signal) => tables.check(signal)),
+      ...backends.map(({ info, store }) => probe(`storage ${info.id}`, (signal) => store.check(signal))),
     ])
     const storage = backends.map(({ info }, index) => ({
       id: info.id,
@@ -35,7 +52,10 @@ export const healthRoutes = ({ tables, backends, clock, serviceVersion }: Deps) 
         uptime_seconds: Math.round((performance.now() - startedMs) / 1000),
         memory_bytes: process.memoryUsage.rss(),
       },
-      dependencies: { database, storage },
+      dependencies: {
+        database: { ...database, ...(databaseEndpoints && { endpoints: databaseEndpoints().map(told) }) },
+        storage,
+      },
     }
   }
 
@@ -57,17 +77,35 @@ export const healthRoutes = ({ tables, backends, clock, serviceVersion }: Deps) 
 
 const UNKNOWN: DependencyHealth = { status: 'unhealthy', reason: 'not examined' }
 
+const REASONS: Partial<Record<ErrorCode, string>> = {
+  unavailable: 'it does not answer, or refuses what it is asked',
+  timeout: 'it does not answer in time',
+  storage_full: 'it has no room left for new data',
+}
+
 const LIMIT_MS = 5000
 
-const probe = async (check: (signal: AbortSignal) => Promise<void>): Promise<DependencyHealth> => {
+/** What the check failed with; undefined when it succeeded. */
+const failureOf = async (check: (signal: AbortSignal) => Promise<void>): Promise<unknown> => {
   const limit = AbortSignal.timeout(LIMIT_MS)
   const expired = new Promise<never>((_, reject) =>
-    limit.addEventListener('abort', () => reject(new Error(`no answer within ${LIMIT_MS} ms`)), { once: true }),
+    limit.addEventListener('abort', () => reject(new TamsError('timeout', `no answer within ${LIMIT_MS} ms`)), { once: true }),
   )
   try {
     await Promise.race([check(limit), expired])
-    return { status: 'healthy' }
+    return undefined
   } catch (error) {
-    return { status: 'unhealthy', reason: error instanceof Error ? error.message : String(error) }
+    return error ?? new Error('a check failed without saying how')
   }
 }
+
+const told = ({ url, state, latencyMs, requests, failures }: DatabaseEndpoint) => ({
+  url,
+  state,
+  ...(latencyMs.read !== undefined && { read_ms: rounded(latencyMs.read) }),
+  ...(latencyMs.write !== undefined && { write_ms: rounded(latencyMs.write) }),
+  requests,
+  failures,
+})
+
+const rounded = (ms: number): number => Math.round(ms * 100) / 100

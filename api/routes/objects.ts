@@ -3,9 +3,10 @@ import { HttpQuery } from '../http-query.ts'
 import { bodyOf } from '../json-body.ts'
 import { operation } from '../openapi/operation.ts'
 import { created, json, noContent, pagingHeaders, pathText } from '../reply.ts'
+import { viewOf } from '../trash-query.ts'
 import type { RouteDeps } from './deps.ts'
 
-export const objectRoutes = ({ domain: { objects }, http, contextOf }: RouteDeps) =>
+export const objectRoutes = ({ domain: { objects }, http, contextOf, strict }: RouteDeps) =>
   new Elysia({ prefix: '/objects' })
     .get(
       '/:objectId',
@@ -15,6 +16,7 @@ export const objectRoutes = ({ domain: { objects }, http, contextOf }: RouteDeps
           urls: query.urlOptions(),
           flowTags: query.tagFilters('flow_tag'),
           page: query.paging(),
+          ...viewOf(query, strict),
         }))
         return json(request, found.object, { headers: pagingHeaders(http, request, found.flows, {}) })
       },

@@ -4,15 +4,16 @@ import { HttpQuery } from '../http-query.ts'
 import { bodyOf, readJson } from '../json-body.ts'
 import { operation } from '../openapi/operation.ts'
 import { accepted, created, json, listing, noContent } from '../reply.ts'
+import { deletionWish, viewOf } from '../trash-query.ts'
 import type { RouteDeps } from './deps.ts'
 
-export const segmentRoutes = ({ domain: { segments, flows, flowStorage }, http, contextOf }: RouteDeps) =>
+export const segmentRoutes = ({ domain: { segments, flows, flowStorage }, http, contextOf, strict }: RouteDeps) =>
   new Elysia({ prefix: '/flows/:flowId' })
     .get(
       '/segments',
       async ({ request, params }) => {
         const query = new HttpQuery(request.url)
-        const found = await segments.list(contextOf(request), params.flowId, () => segmentFilter(query))
+        const found = await segments.list(contextOf(request), params.flowId, () => segmentFilter(query, strict))
         return listing(http, request, found, query.boolean('reverse_order'), found.timerange.canonical())
       },
       { detail: operation('GET_flows-flowId-segments') },
@@ -33,7 +34,8 @@ export const segmentRoutes = ({ domain: { segments, flows, flowStorage }, http, 
         const context = contextOf(request)
         const later = await flows.deleteSegments(context, params.flowId, () => {
           const objectId = query.text('object_id')
-          return { timerange: query.timerange(), ...(objectId !== undefined && { objectId }) }
+          const wish = strict ? {} : deletionWish(query)
+          return { ...wish, timerange: query.timerange(), ...(objectId !== undefined && { objectId }) }
         })
         return later ? accepted(request, context.baseUrl, later) : noContent()
       },
@@ -48,13 +50,16 @@ export const segmentRoutes = ({ domain: { segments, flows, flowStorage }, http, 
       { parse: 'none', detail: operation('POST_flows-flowId-storage') },
     )
 
-const segmentFilter = (query: HttpQuery): SegmentFilter => {
+const segmentFilter = (query: HttpQuery, strict: boolean): SegmentFilter => {
   const objectId = query.text('object_id')
+  const deletionId = strict ? undefined : query.uuid('deletion_id')
   return {
     timerange: query.timerange(),
     includeObjectTimerange: query.boolean('include_object_timerange') ?? false,
     urls: query.urlOptions(),
     page: query.paging(),
+    ...viewOf(query, strict),
+    ...(deletionId !== undefined && { deletionId }),
     ...(objectId !== undefined && { objectId }),
   }
 }

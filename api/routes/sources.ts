@@ -6,11 +6,12 @@ import { HttpQuery } from '../http-query.ts'
 import { bodyOf } from '../json-body.ts'
 import { operation } from '../openapi/operation.ts'
 import { json, listing, noContent, pathText } from '../reply.ts'
+import { viewOf } from '../trash-query.ts'
 import type { RouteDeps } from './deps.ts'
 
 const TEXTS = ['description', 'label'] as const
 
-export const sourceRoutes = ({ domain: { sources }, http, contextOf }: RouteDeps) => {
+export const sourceRoutes = ({ domain: { sources }, http, contextOf, strict }: RouteDeps) => {
   const routes = new Elysia({ prefix: '/sources' })
     .get(
       '',
@@ -24,6 +25,7 @@ export const sourceRoutes = ({ domain: { sources }, http, contextOf }: RouteDeps
           ...(label !== undefined && { label }),
           ...(format && { format }),
           ...(collectedByIds && { collectedByIds }),
+          ...viewOf(query, strict),
         }
         const sort = query.oneOf('sort_by', ['created', 'updated', 'label']) ?? 'created'
         const page = query.paging()
@@ -31,9 +33,12 @@ export const sourceRoutes = ({ domain: { sources }, http, contextOf }: RouteDeps
       },
       { detail: operation('GET_sources') },
     )
-    .get('/:sourceId', async ({ request, params }) => json(request, await sources.get(contextOf(request), params.sourceId)), {
-      detail: operation('GET_sources-sourceId'),
-    })
+    .get(
+      '/:sourceId',
+      async ({ request, params }) =>
+        json(request, await sources.get(contextOf(request), params.sourceId, () => viewOf(new HttpQuery(request.url), strict))),
+      { detail: operation('GET_sources-sourceId') },
+    )
     .get('/:sourceId/tags', async ({ request, params }) => json(request, await sources.tags(contextOf(request), params.sourceId)), {
       detail: operation('GET_sources-sourceId-tags'),
     })

@@ -5,6 +5,8 @@ import type { Allocation, FailedSegment, Flow, MediaObject, Segment, SegmentPost
 export interface ClientOptions {
   readonly fetch?: (url: string, init?: RequestInit) => Promise<Response>
   readonly retry?: RetryOptions
+  /** Value of the `Authorization` header; sent to the service alone, never to where its media are. */
+  readonly authorization?: string
 }
 
 /** A value is put into the query as it is; undefined leaves the parameter out. */
@@ -31,11 +33,13 @@ export class TamsClient {
   private readonly baseUrl: string
   private readonly fetch: (url: string, init?: RequestInit) => Promise<Response>
   private readonly retry: RetryOptions
+  private readonly authorization: string | undefined
 
   constructor(baseUrl: string, options: ClientOptions = {}) {
     this.baseUrl = baseUrl.replace(/\/+$/, '')
     this.fetch = options.fetch ?? ((url, init) => fetch(url, init))
     this.retry = options.retry ?? defaultRetry
+    this.authorization = options.authorization
   }
 
   sources(query: Query): AsyncGenerator<Source> {
@@ -85,8 +89,26 @@ export class TamsClient {
     // Without the type given by the allocation a file body would bring one of its own, which the signature does not cover.
     const body = () => Bun.file(path, type === undefined ? {} : { type })
     const url = new URL(put_url.url, `${this.baseUrl}/`).href
-    const response = await this.request(`upload of object ${object_id}`, url, () => ({ method: 'PUT', headers, body: body() }))
-    await response.body?.cancel()
+    let tries = 0
+    const init = (): RequestInit => {
+      tries++
+      return { method: 'PUT', headers, body: body() }
+    }
+    try {
+      const response = await this.request(`upload of object ${object_id}`, url, init)
+      await response.body?.cancel()
+    } catch (error) {
+      // The URL takes one upload, and nobody else has it: the answer to an earlier try was lost, and its bytes are there.
+      const carriedOut = error instanceof ServiceError && error.status === 412 && tries > 1
+      if (!carriedOut || (await this.hasOtherSize(url, Bun.file(path).size))) throw error
+    }
+  }
+
+  /** Where the server tells: few URLs that are signed for PUT answer HEAD. */
+  private async hasOtherSize(url: string, size: number): Promise<boolean> {
+    const response = await this.fetch(url, { method: 'HEAD' }).catch(() => undefined)
+    const length = response?.ok ? response.headers.get('content-length') : null
+    return length !== null && Number(length) !== size
   }
 
   /** Writes an object to a file, from the first of its URLs that gives all of it, and tells its size in bytes. */
@@ -109,7 +131,7 @@ export class TamsClient {
     let url: string | undefined = this.url(path, { limit: PAGE, ...query })
     while (url !== undefined) {
       const current: string = url
-      const response = await this.request(`GET ${path}`, current, () => ({}))
+      const response = await this.ask(`GET ${path}`, current, {})
       yield* (await response.json()) as T[]
       const next = nextLink(response.headers.get('link'))
       url = next === undefined ? undefined : new URL(next, current).href
@@ -118,7 +140,7 @@ export class TamsClient {
 
   private async find<T>(path: string, query: Query): Promise<T | undefined> {
     try {
-      const response = await this.request(`GET ${path}`, this.url(path, query), () => ({}))
+      const response = await this.ask(`GET ${path}`, this.url(path, query), {})
       return (await response.json()) as T
     } catch (error) {
       if (error instanceof ServiceError && error.status === 404) return undefined
@@ -128,7 +150,14 @@ export class TamsClient {
 
   private send(method: 'PUT' | 'POST', path: string, body: unknown): Promise<Response> {
     const init = { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
-    return this.request(`${method} ${path}`, this.url(path, {}), () => init)
+    return this.ask(`${method} ${path}`, this.url(path, {}), init)
+  }
+
+  /** A request of the API. A `Link` may lead anywhere; credentials do not follow it to another origin. */
+  private ask(what: string, url: string, init: RequestInit & { readonly headers?: Record<string, string> }): Promise<Response> {
+    const isOurs = new URL(url).origin === new URL(this.baseUrl).origin
+    const headers = { ...init.headers, ...(isOurs && this.authorization !== undefined && { authorization: this.authorization }) }
+    return this.request(what, url, () => ({ ...init, headers }))
   }
 
   private request(what: string, url: string, init: () => RequestInit): Promise<Response> {

@@ -13,6 +13,8 @@ export interface FollowOptions {
   /** Events behind this one; without it only what happens from now on. */
   readonly after?: string
   readonly signal?: AbortSignal
+  /** Value of the `Authorization` header. */
+  readonly authorization?: string | undefined
 }
 
 const PAUSE_MS = 2000
@@ -22,10 +24,15 @@ const PAUSE_MS = 2000
  * act on when the service has no such stream or does not understand the query.
  */
 export async function* followEvents(url: string, options: FollowOptions = {}): AsyncGenerator<StreamedLine> {
-  const { fetch: ask = fetch, pause = Bun.sleep, signal } = options
+  const { fetch: ask = fetch, pause = Bun.sleep, signal, authorization } = options
   let last = options.after
   while (!signal?.aborted) {
-    const response = await connect(ask, url, last, signal)
+    const response = await connect(
+      ask,
+      url,
+      { ...(last !== undefined && { 'last-event-id': last }), ...(authorization && { authorization }) },
+      signal,
+    )
     for await (const block of response ? blocks(response) : []) {
       last = block.get('id') ?? last
       const data = block.get('data')
@@ -38,13 +45,13 @@ export async function* followEvents(url: string, options: FollowOptions = {}): A
 const connect = async (
   ask: NonNullable<FollowOptions['fetch']>,
   url: string,
-  last: string | undefined,
+  own: Readonly<Record<string, string>>,
   signal: AbortSignal | undefined,
 ): Promise<Response | undefined> => {
-  const headers = { accept: 'text/event-stream', ...(last !== undefined && { 'last-event-id': last }) }
+  const headers = { accept: 'text/event-stream', ...own }
   const response = await ask(url, { headers, ...(signal && { signal }) }).catch((error: unknown) => {
     // Before the first connection a service that is not there is a mistake of the user, after it an interruption.
-    if (last === undefined && !signal?.aborted) throw new CliError(`${url} could not be reached`, { cause: error })
+    if (own['last-event-id'] === undefined && !signal?.aborted) throw new CliError(`${url} could not be reached`, { cause: error })
     return undefined
   })
   if (!response || response.ok) return response

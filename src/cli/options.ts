@@ -1,14 +1,28 @@
-import { type Command, InvalidArgumentError } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { TimeRange } from '../core/time-range.ts'
 import { timestampNs } from '../core/timestamp.ts'
 import { isUuid } from '../core/uuid.ts'
+import { SCOPES, type Scope } from '../domain/scope.ts'
 import { parseDecimal } from './media/rational.ts'
 import type { TagValues } from './tams-types.ts'
 
 export const DEFAULT_URL = 'http://127.0.0.1:8000'
 
-/** `--url` of every command that talks to a service. */
-export const withUrl = (command: Command): Command => command.option('--url <url>', 'endpoint of the TAMS service', parseUrl, DEFAULT_URL)
+/** `--url` and `--token` of every command that talks to a service: `ServiceFlags` of connection.ts. */
+export const withUrl = (command: Command): Command =>
+  command
+    .option('--url <url>', 'endpoint of the TAMS service; name and password may be in it', parseUrl, DEFAULT_URL)
+    .addOption(new Option('--token <token>', 'token of the service (other users of the machine can see it here)').env('TAMS_TOKEN'))
+
+/** `--scope`, at least once; `scope: Scope[]` of the flags. */
+export const withScopes = (command: Command): Command =>
+  command.requiredOption('--scope <scope>', `what for: ${SCOPES.join(', ')}; repeat for more`, collectScope)
+
+const collectScope = (text: string, scopes: readonly Scope[] = []): Scope[] => {
+  const scope = SCOPES.find((each) => each === text)
+  if (!scope) throw new InvalidArgumentError(`It has to be one of ${SCOPES.join(', ')}.`)
+  return [...new Set([...scopes, scope])]
+}
 
 const parseUrl = (text: string): string => {
   if (URL.canParse(text) && /^https?:/.test(text)) return text

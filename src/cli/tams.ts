@@ -5,11 +5,16 @@ import { configCommand } from './commands/config.ts'
 import { exportCommand } from './commands/export.ts'
 import { ingestCommand } from './commands/ingest.ts'
 import { lsCommand } from './commands/ls.ts'
+import { migrateCommand } from './commands/migrate.ts'
 import { openapiCommand } from './commands/openapi.ts'
+import { reconcileCommand } from './commands/reconcile.ts'
 import { seedCommand } from './commands/seed.ts'
 import { serveCommand } from './commands/serve.ts'
 import { storageCommand } from './commands/storage.ts'
+import { tablesCommand } from './commands/tables.ts'
 import { tailCommand } from './commands/tail.ts'
+import { tokensCommand } from './commands/tokens.ts'
+import { usersCommand } from './commands/users.ts'
 
 const HELP = `
 Results go to stdout, messages to stderr. Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted.`
@@ -24,13 +29,18 @@ export const main = async (args: readonly string[]): Promise<number> => {
     exportCommand,
     lsCommand,
     tailCommand,
+    usersCommand,
+    tokensCommand,
     seedCommand,
     storageCommand,
+    reconcileCommand,
+    migrateCommand,
+    tablesCommand,
     configCommand,
     openapiCommand,
   ])
     add(program)
-  for (const command of [...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) command.exitOverride()
+  for (const command of allBelow(program)) command.exitOverride()
   try {
     await program.parseAsync(args, { from: 'user' })
     return EXIT.ok
@@ -41,6 +51,8 @@ export const main = async (args: readonly string[]): Promise<number> => {
     return error instanceof CliError ? error.exitCode : EXIT.failure
   }
 }
+
+const allBelow = ({ commands }: Command): Command[] => commands.flatMap((command) => [command, ...allBelow(command)])
 
 // The reader has seen enough: `tams ls | head`.
 const isBrokenPipe = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'EPIPE'

@@ -99,6 +99,12 @@ export const url: Parser<string> = {
   },
 }
 
+/** As it is written: tokens repeat it letter by letter, and some have a slash at the end. */
+export const issuer: Parser<string> = {
+  expected: url.expected,
+  parse: (text) => (url.parse(text) === undefined ? undefined : text),
+}
+
 /** A host name or address; IPv6 without brackets. */
 export const host: Parser<string> = {
   expected: 'a host name or an IP address',

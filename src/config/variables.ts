@@ -1,7 +1,7 @@
 import type { Parser } from './parsers.ts'
 import * as as from './parsers.ts'
 
-export type Group = 'service' | 'API' | 'VAST' | 'media' | 'analytics' | 'telemetry'
+export type Group = 'service' | 'authentication' | 'API' | 'VAST' | 'media' | 'analytics' | 'telemetry'
 
 export interface Variable<T> {
   readonly group: Group
@@ -14,6 +14,9 @@ export interface Variable<T> {
 
 const SECOND = 1000
 const MAX_PRESIGNED = 7 * 86_400 * SECOND // Signature Version 4 allows no more
+
+/** Asymmetric ones only: with a shared secret the public key would do as one. */
+const SIGNATURES = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'] as const
 
 /** Every setting of the service, in the order of the documentation: names and defaults are fixed. */
 export const variables = {
@@ -32,7 +35,7 @@ export const variables = {
   },
   TRUST_PROXY: { group: 'service', type: as.boolean, default: 'false', help: 'Believe X-Forwarded-* headers.' },
   TAMS_STRICT: { group: 'service', type: as.boolean, default: 'false', help: 'Only what the TAMS specification has; no extensions.' },
-  TAMS_INSECURE: { group: 'service', type: as.boolean, default: 'false', help: 'Listen beyond loopback without authentication.' },
+  TAMS_INSECURE: { group: 'service', type: as.boolean, default: 'false', help: 'Allow to listen beyond loopback without authentication.' },
   BASE_PATH: { group: 'service', type: as.basePath, help: 'Path below which the API also answers, such as /x-tams/v8.2.' },
   SECRET_KEY: {
     group: 'service',
@@ -55,6 +58,30 @@ export const variables = {
   CORS_ORIGINS: { group: 'service', type: as.origins, default: '*', help: 'Origins of web pages that may call the API.' },
   BODY_LIMIT: { group: 'service', type: as.size(1024), default: '16 MiB', help: 'Largest JSON body.' },
   RATE_LIMIT: { group: 'service', type: as.rateLimit, default: 'off', help: 'Requests that one client may make.' },
+
+  AUTH_REQUIRED: {
+    group: 'authentication',
+    type: as.boolean,
+    help: 'Ask for credentials; unset means true beyond loopback, with an issuer, and once there are users or tokens.',
+  },
+  AUTH_OIDC_ISSUER: { group: 'authentication', type: as.issuer, help: 'OpenID Connect issuer whose access tokens are accepted.' },
+  AUTH_OIDC_AUDIENCE: {
+    group: 'authentication',
+    type: as.listOf(as.word),
+    help: 'Whom its tokens have to be made for: aud, or client_id in tokens without aud.',
+  },
+  AUTH_OIDC_ALGORITHMS: {
+    group: 'authentication',
+    type: as.listOf(as.oneOf(...SIGNATURES)),
+    default: 'RS256,PS256,ES256',
+    help: 'Signature algorithms that its tokens may have.',
+  },
+  AUTH_SCOPE_CLAIM: {
+    group: 'authentication',
+    type: as.word,
+    default: 'scope',
+    help: 'Claim that holds the scopes, such as tams-api/read.',
+  },
 
   PAGE_LIMIT_DEFAULT: { group: 'API', type: as.integer(1, 100_000), default: '30', help: 'Items on a page without limit=.' },
   PAGE_LIMIT_MAX: { group: 'API', type: as.integer(1, 100_000), default: '1000', help: 'Most items on a page.' },

@@ -30,6 +30,27 @@ export const collectedBy = async (tx: ReadTx, entity: CollectionEntity, ids: rea
   return result
 }
 
+/** Who collects a flow, and who its source. */
+export interface Collectors {
+  readonly flow: readonly string[]
+  readonly source: readonly string[]
+}
+
+/** In one look; absent ids have none. */
+export const collectorsOf = async (tx: ReadTx, flowId: string | undefined, sourceId: string | undefined): Promise<Collectors> => {
+  const ids = [flowId, sourceId].filter((id) => id !== undefined)
+  if (ids.length === 0) return { flow: [], source: [] }
+  const { rows } = await tx.list('collections', {
+    columns: ['entity_type', 'child_id', 'parent_id'],
+    where: and(isIn('entity_type', ['flow', 'source']), eq('deletion_id', ''), isIn('child_id', ids)),
+    limit: ROWS,
+  })
+  const of = (entity: CollectionEntity, id: string | undefined): string[] => [
+    ...new Set(rows.filter((row) => row.entity_type === entity && row.child_id === id).map((row) => row.parent_id)),
+  ]
+  return { flow: of('flow', flowId), source: of('source', sourceId) }
+}
+
 /** Members of each of the sources `ids`, in order: one entry per source, united over the flows that collect. */
 export const sourceCollections = async (tx: ReadTx, ids: readonly string[]): Promise<Map<string, Member[]>> => {
   const result = new Map<string, Member[]>()
@@ -70,10 +91,78 @@ const unite = (united: Member[], list: readonly Member[]): void => {
   }
 }
 
-const collectionRow = (entity: CollectionEntity, parent: string, via: string, position: number, member: Member): Row<'collections'> => ({
+/** Members of a source that clients have named, in order; an extension. Rows of no flow: `via` is empty. */
+export const explicitMembers = async (tx: ReadTx, sourceId: string): Promise<Member[]> =>
+  (await listsOf(tx, [sourceId])).get(sourceId)?.get('') ?? []
+
+/** Ids of the members that follow from flows, by source. */
+export const inferredMembers = async (tx: ReadTx, ids: readonly string[]): Promise<Map<string, Set<string>>> => {
+  const result = new Map<string, Set<string>>()
+  for (const [parent, lists] of await listsOf(tx, ids))
+    result.set(parent, new Set([...lists].flatMap(([via, list]) => (via === '' ? [] : list.map((member) => member.id)))))
+  return result
+}
+
+export const writeExplicitMembers = async (tx: WriteTx, sourceId: string, members: readonly Member[]): Promise<void> => {
+  const own = and(eq('entity_type', 'source'), eq('deletion_id', ''), eq('parent_id', sourceId), eq('via', ''))
+  await tx.delete('collections', own)
+  const rows = members.map((member, position) => collectionRow('source', sourceId, '', position, member))
+  if (rows.length > 0) await tx.insert('collections', rows)
+}
+
+/**
+ * A source that goes leaves the collections that clients have put it into, and what it collected is no collection any more. A soft
+ * deletion remembers both.
+ */
+export const leaveSourceCollections = async (tx: WriteTx, sourceId: string, deletionId: string | null): Promise<void> => {
+  const rows = deletionId === null ? [] : await explicitRows(tx, sourceId, '')
+  await dropExplicitRows(tx, sourceId, '')
+  if (deletionId !== null && rows.length > 0) {
+    await tx.insert(
+      'collections',
+      rows.map((row) => ({ ...row, deletion_id: deletionId })),
+    )
+  }
+}
+
+/** A restored source is in its collections again, as far as the other sides live: behind their other members. */
+export const rejoinSourceCollections = async (tx: WriteTx, sourceId: string, deletionId: string): Promise<void> => {
+  const rows = await explicitRows(tx, sourceId, deletionId)
+  await dropExplicitRows(tx, sourceId, deletionId)
+  for (const row of rows) {
+    const other = row.parent_id === sourceId ? row.child_id : row.parent_id
+    if (!(await tx.find('sources', [other, '']))) continue
+    const others = (await explicitRows(tx, row.parent_id, '')).filter((item) => item.parent_id === row.parent_id)
+    if (others.some((item) => item.child_id === row.child_id)) continue
+    const position = others.reduce((next, item) => Math.max(next, item.position + 1), 0)
+    await tx.insert('collections', [{ ...row, deletion_id: '', position }])
+  }
+}
+
+const explicitRows = async (tx: ReadTx, sourceId: string, deletionId: string): Promise<Row<'collections'>[]> => {
+  const explicit = and(eq('entity_type', 'source'), eq('deletion_id', deletionId), eq('via', ''))
+  const own = await tx.list('collections', { where: and(explicit, eq('parent_id', sourceId)), limit: ROWS })
+  const parents = await tx.list('collections', { where: and(explicit, eq('child_id', sourceId)), limit: ROWS })
+  return [...own.rows, ...parents.rows]
+}
+
+export const dropExplicitRows = async (tx: WriteTx, sourceId: string, deletionId: string): Promise<void> => {
+  const explicit = and(eq('entity_type', 'source'), eq('deletion_id', deletionId), eq('via', ''))
+  await tx.delete('collections', and(explicit, eq('parent_id', sourceId)))
+  await tx.delete('collections', and(explicit, eq('child_id', sourceId)))
+}
+
+const collectionRow = (
+  entity: CollectionEntity,
+  parent: string,
+  via: string,
+  position: number,
+  member: Member,
+  deletionId = '',
+): Row<'collections'> => ({
   entity_type: entity,
   parent_id: parent,
-  deletion_id: '',
+  deletion_id: deletionId,
   via,
   position,
   child_id: member.id,
@@ -117,7 +206,9 @@ export const clearFlowCollection = async (tx: WriteTx, flowId: string): Promise<
   await tx.delete('collections', and(eq('entity_type', 'source'), eq('deletion_id', ''), eq('via', flowId)))
 }
 
-const memberSources = async (tx: ReadTx, members: readonly CollectionItem[]): Promise<Map<string, string>> => {
+/** Source ids of those members that are live, by flow id. */
+export const memberSources = async (tx: ReadTx, members: readonly Pick<CollectionItem, 'id'>[]): Promise<Map<string, string>> => {
+  if (members.length === 0) return new Map()
   const { rows } = await tx.list('flows', {
     columns: ['id', 'source_id'],
     where: and(
@@ -136,7 +227,8 @@ const memberSources = async (tx: ReadTx, members: readonly CollectionItem[]): Pr
 const checkAgreement = async (tx: ReadTx, flowId: string, sourceId: string, members: readonly Member[]): Promise<void> => {
   const lists = (await listsOf(tx, [sourceId])).get(sourceId)
   for (const [via, list] of lists ?? []) {
-    if (via === flowId) continue
+    // What clients have named beside the flows binds nobody.
+    if (via === flowId || via === '') continue
     const known = new Map(list.map((item) => [item.id, item]))
     for (const member of members) {
       const other = known.get(member.id)
@@ -178,7 +270,8 @@ export const checkMembers = async (tx: ReadTx, flowId: string, members: readonly
   await refuseCycle(tx, flowId, [...seen])
 }
 
-const refuseCycle = async (tx: ReadTx, flowId: string, members: readonly string[]): Promise<void> => {
+/** Throws `invalid` when one of `members` collects `flowId`, directly or through others. */
+export const refuseCycle = async (tx: ReadTx, flowId: string, members: readonly string[]): Promise<void> => {
   const visited = new Set<string>()
   let frontier: readonly string[] = members
   while (frontier.length > 0) {
@@ -192,4 +285,30 @@ const refuseCycle = async (tx: ReadTx, flowId: string, members: readonly string[
       throw invalid('flow_collection', `flow ${flowId} would collect itself through its members`)
     frontier = [...new Set(rows.map((row) => row.child_id))].filter((id) => !visited.has(id))
   }
+}
+
+/** Memberships that a deletion ended, kept under its id until one of both sides is restored or purged. */
+export const keepMemberships = async (
+  tx: WriteTx,
+  deletionId: string,
+  parentId: string,
+  members: readonly (CollectionItem & { readonly position: number })[],
+): Promise<void> => {
+  if (members.length === 0) return
+  const rows = members.map(({ position, ...member }) => collectionRow('flow', parentId, parentId, position, member, deletionId))
+  await tx.insert('collections', rows)
+}
+
+/** Memberships of the flow that this deletion ended: what it collected, and who collected it. By position. */
+export const keptMemberships = async (tx: ReadTx, deletionId: string, flowId: string) => {
+  const kept = and(eq('entity_type', 'flow'), eq('deletion_id', deletionId))
+  const own = await tx.list('collections', { where: and(kept, eq('parent_id', flowId)), limit: ROWS })
+  const parents = await tx.list('collections', { where: and(kept, eq('child_id', flowId)), limit: ROWS })
+  const byPosition = (a: Row<'collections'>, b: Row<'collections'>) => a.position - b.position
+  return { members: own.rows.toSorted(byPosition), parents: parents.rows.toSorted(byPosition) }
+}
+
+export const dropMembership = async (tx: WriteTx, { deletion_id, parent_id, child_id }: Row<'collections'>): Promise<void> => {
+  const kept = and(eq('entity_type', 'flow'), eq('deletion_id', deletion_id), eq('parent_id', parent_id), eq('child_id', child_id))
+  await tx.delete('collections', kept)
 }

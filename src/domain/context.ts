@@ -1,4 +1,4 @@
-import { everything, type Predicate } from '../core/predicate.ts'
+import { eq, everything, type Predicate } from '../core/predicate.ts'
 
 /** Who makes a request. Without authentication everybody is `anonymous`. */
 export interface Principal {
@@ -28,3 +28,7 @@ export const seesEverything: Visibility = {
   storage_backends: everything,
   webhooks: everything,
 }
+
+/** Webhooks are their owners' own business (they carry secrets); `admin` sees those of others too. */
+export const visibleTo = (principal: string, isAdmin: boolean): Visibility =>
+  isAdmin ? seesEverything : { ...seesEverything, webhooks: eq('owner', principal) }

@@ -4,10 +4,14 @@ import { TimeRange } from '../core/time-range.ts'
 import type { Row } from '../storage/schema.ts'
 import type { ReadTx, WriteTx } from '../storage/tables.ts'
 import { type Context, seesEverything } from './context.ts'
+import { countTaken } from './deletion.ts'
+import type { FlowRow } from './flow.ts'
+import { deleteRows } from './flow-delete.ts'
 import { type HiddenStretch, hiddenColumn, hiddenStretches } from './hidden.ts'
+import { listAll } from './list-all.ts'
 import { type DomainEvent, record } from './record.ts'
-import { byStart, onTimeline, segmentRange, wholeExtent } from './segment-ranges.ts'
-import { deletionEvents, removeSegments } from './segment-remove.ts'
+import { byStart, covered, listOverlapping, onTimeline, segmentRange, startingIn, type Timeline, wholeExtent } from './segment-ranges.ts'
+import { deletionEvents, moveSegments, removeSegments } from './segment-remove.ts'
 
 type Request = Row<'deletion_requests'>
 
@@ -15,45 +19,80 @@ type Request = Row<'deletion_requests'>
 const EXPIRY_US = 24n * 3600n * 1_000_000n
 
 /**
- * Removes the next `limit` segments of a delete request, in the transaction of the caller. The request moves from `created` over
+ * Works off the next `limit` segments of a delete request, in the transaction of the caller. The request moves from `created` over
  * `started` to `done`; its remaining range only shrinks. Safe to repeat after a crash at any point.
  */
-export const deletionStep = (tx: WriteTx, nowUs: bigint, request: Request, limit: number): Promise<void> =>
-  request.delete_flow ? flowStep(tx, nowUs, request, limit) : segmentsStep(tx, nowUs, request, limit)
+export const deletionStep = async (tx: WriteTx, nowUs: bigint, request: Request, limit: number): Promise<void> => {
+  await tx.lock([`flow:${request.flow_id}`])
+  if (request.delete_flow) return request.deletion_id === null ? flowStep(tx, nowUs, request, limit) : tellStep(tx, nowUs, request, limit)
+  return request.object_id === null ? segmentsStep(tx, nowUs, request, limit) : objectStep(tx, nowUs, request, request.object_id, limit)
+}
+
+/** The flow that has this timeline, live or in the trash: a deleted flow takes along what is still to be done for it. */
+export const findOwner = async (tx: ReadTx, flowId: string, timelineId: string): Promise<FlowRow | undefined> => {
+  const live = await tx.find('flows', [flowId, ''])
+  if (live?.timeline_id === timelineId) return live
+  return (await tx.list('flows', { where: and(eq('id', flowId), eq('timeline_id', timelineId)), limit: 1 })).rows[0]
+}
+
+export const updateOwner = async (tx: WriteTx, { id, deletion_id }: FlowRow, set: Partial<FlowRow>): Promise<void> => {
+  await tx.update('flows', and(eq('id', id), eq('deletion_id', deletion_id)), set)
+}
 
 // The flow's own row went when the request was made; what is left is its timeline, which no other flow ever has.
 const flowStep = async (tx: WriteTx, nowUs: bigint, request: Request, limit: number): Promise<void> => {
-  const timeline = { id: request.flow_id, timeline_id: request.timeline_id }
-  const { rows } = await tx.list('segments', { where: onTimeline(timeline), orderBy: byStart('asc'), limit })
-  await remove(tx, nowUs, request, { ...timeline, source_id: request.source_id }, rows)
+  const timeline = { id: request.flow_id, timeline_id: request.timeline_id, source_id: request.source_id }
+  const rows = await listAll(tx, 'segments', { where: onTimeline(timeline), orderBy: byStart('asc'), limit })
+  await remove(tx, nowUs, request, timeline, rows)
   await proceed(tx, nowUs, request, await wholeExtent(tx, timeline))
 }
 
+// In the trash a timeline stays as it is: what is left is to tell of its segments.
+const tellStep = async (tx: WriteTx, nowUs: bigint, request: Request, limit: number): Promise<void> => {
+  const flow = await findOwner(tx, request.flow_id, request.timeline_id)
+  const range = TimeRange.parse(request.timerange_remaining)
+  if (!flow || range.isEmpty) return finish(tx, nowUs, request)
+  const { rows, after } = await listOverlapping(tx, flow, { range, limit })
+  await tell(tx, nowUs, request, flow, rows)
+  const last = rows.at(-1)
+  await proceed(tx, nowUs, request, after && last ? TimeRange.of(last.end_ns, range.endNs) : TimeRange.never)
+}
+
 const segmentsStep = async (tx: WriteTx, nowUs: bigint, request: Request, limit: number): Promise<void> => {
-  await tx.lock([`flow:${request.flow_id}`])
-  const flow = await tx.find('flows', [request.flow_id, ''])
-  // A flow deleted meanwhile has a request of its own for all its rows.
-  if (flow?.timeline_id !== request.timeline_id) return finish(tx, nowUs, request)
+  const flow = await findOwner(tx, request.flow_id, request.timeline_id)
+  // A flow that is gone for good has a request of its own for all its rows.
+  if (!flow) return finish(tx, nowUs, request)
   const stretches = hiddenStretches(flow)
   const mine = stretches.find((stretch) => stretch.requestId === request.id)
   if (!mine) return finish(tx, nowUs, request)
-  const { rows } = await tx.list('segments', { where: startingIn(flow, mine), orderBy: byStart('asc'), limit })
+  const { rows, after } = await tx.list('segments', { where: startsIn(flow, mine), orderBy: byStart('asc'), limit })
   await remove(tx, nowUs, request, flow, rows)
-  const last = rows.at(-1)
-  const rest = last && rows.length === limit ? [{ ...mine, startNs: last.start_ns + 1n }] : []
+  const next = after?.[2]
+  const rest = typeof next === 'bigint' ? [{ ...mine, startNs: next + 1n }] : []
   const others = stretches.filter((stretch) => stretch.requestId !== request.id)
   const own = [...rest, ...stretches.filter((stretch) => stretch.requestId === request.id && stretch !== mine)]
   const remaining = await extentOf(tx, flow, own)
   const left = remaining.isEmpty ? others : [...others, ...own]
-  await tx.update('flows', and(eq('id', flow.id), eq('deletion_id', '')), {
-    hidden: hiddenColumn(left),
-    segment_count: flow.segment_count - BigInt(rows.length),
-  })
+  await updateOwner(tx, flow, { hidden: hiddenColumn(left), segment_count: flow.segment_count - BigInt(rows.length) })
   await proceed(tx, nowUs, request, remaining)
 }
 
-const startingIn = (flow: Row<'flows'>, { startNs, endNs }: HiddenStretch) =>
-  and(onTimeline(flow), compare('start_ns', '>=', startNs), compare('start_ns', '<', endNs))
+// Not hidden before: each step is a deletion of its own. A flow deleted meanwhile has taken along what is left.
+const objectStep = async (tx: WriteTx, nowUs: bigint, request: Request, objectId: string, limit: number): Promise<void> => {
+  const flow = await tx.find('flows', [request.flow_id, ''])
+  if (flow?.timeline_id !== request.timeline_id) return finish(tx, nowUs, request)
+  const range = TimeRange.of(request.start_ns ?? undefined, request.end_ns ?? undefined)
+  // Only what was there when the deletion was asked for.
+  const where = and(covered(flow, range), eq('object_id', objectId), compare('created', '<=', request.created))
+  const { rows, after } = await listOverlapping(tx, flow, { range, where, limit })
+  await deleteRows(tx, onBehalfOf(request), nowUs, flow, rows, request.deletion_id)
+  if (request.deletion_id !== null && rows.length > 0) await countTaken(tx, request.deletion_id, rows.length)
+  const [first, last] = [rows.at(-1), TimeRange.parse(request.timerange_remaining)]
+  const start = first?.end_ns ?? last.startNs
+  await proceed(tx, nowUs, request, after ? TimeRange.of(start, last.endNs) : TimeRange.never)
+}
+
+const startsIn = (flow: Timeline, { startNs, endNs }: HiddenStretch) => startingIn(flow, startNs, endNs)
 
 /** From the first to the last segment in these stretches, which are by start. */
 const extentOf = async (tx: ReadTx, flow: Row<'flows'>, stretches: readonly HiddenStretch[]): Promise<TimeRange> => {
@@ -64,7 +103,7 @@ const extentOf = async (tx: ReadTx, flow: Row<'flows'>, stretches: readonly Hidd
 // Other requests and new segments may have emptied a stretch.
 const firstIn = async (tx: ReadTx, flow: Row<'flows'>, stretches: readonly HiddenStretch[], direction: 'asc' | 'desc') => {
   for (const stretch of stretches) {
-    const { rows } = await tx.list('segments', { where: startingIn(flow, stretch), orderBy: byStart(direction), limit: 1 })
+    const { rows } = await tx.list('segments', { where: startsIn(flow, stretch), orderBy: byStart(direction), limit: 1 })
     if (rows[0]) return rows[0]
   }
   return undefined
@@ -74,7 +113,16 @@ type Owner = { readonly id: string; readonly timeline_id: string; readonly sourc
 
 const remove = async (tx: WriteTx, nowUs: bigint, request: Request, flow: Owner, rows: readonly Row<'segments'>[]): Promise<void> => {
   if (rows.length === 0) return
-  await removeSegments(tx, nowUs, flow, rows)
+  if (request.deletion_id === null) await removeSegments(tx, nowUs, flow, rows)
+  else {
+    await moveSegments(tx, flow, { id: flow.id, timeline_id: request.deletion_id }, rows)
+    await countTaken(tx, request.deletion_id, rows.length)
+  }
+  await tell(tx, nowUs, request, flow, rows)
+}
+
+const tell = async (tx: WriteTx, nowUs: bigint, request: Request, flow: Owner, rows: readonly Row<'segments'>[]): Promise<void> => {
+  if (rows.length === 0) return
   const collectedBy = request.collected_by === null ? undefined : (JSON.parse(request.collected_by) as DomainEvent['collectedBy'])
   await record(tx, onBehalfOf(request), nowUs, deletionEvents(flow, rows, collectedBy), {
     action: 'flow.segments.delete',

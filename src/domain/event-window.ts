@@ -1,10 +1,10 @@
 import type { Row } from '../storage/schema.ts'
 import type { Tables } from '../storage/tables.ts'
+import { type Collectors, collectorsOf } from './collections.ts'
 import type { Context } from './context.ts'
 import type { Deps } from './deps.ts'
 import { type EventMessage, type EventOptions, eventMessage } from './event-render.ts'
 import { type LoggedEvent, loggedEvent } from './logged-event.ts'
-import { type Collectors, collectorsOf } from './webhook-filter.ts'
 
 /** A row of the log with what its readers made of it, so that many readers at one place cost little more than one. */
 export class WindowRow {
@@ -19,8 +19,10 @@ export class WindowRow {
     return this.event
   }
 
+  /** As they were when it happened; as they are now where they were too many to write down. */
   collectedBy(tables: Tables): Promise<Collectors> {
-    this.collectors ??= tables.read((tx) => collectorsOf(tx, this.logged))
+    const { collectedBy, flowId, sourceId } = this.logged
+    this.collectors ??= collectedBy ? Promise.resolve(collectedBy) : tables.read((tx) => collectorsOf(tx, flowId, sourceId))
     this.collectors.catch(() => {
       this.collectors = undefined
     })
@@ -55,6 +57,8 @@ export class EventWindow {
   private bytes = 0
   /** `rows` are all there are behind this number. */
   private base: bigint | undefined
+  /** Readers at one place wait for the same look at the store. */
+  private readonly reading = new Map<string, Promise<readonly WindowRow[]>>()
 
   constructor(private readonly tables: Tables) {}
 
@@ -64,6 +68,13 @@ export class EventWindow {
       const known = this.behind(after, limit)
       if (known.length > 0) return known
     }
+    const key = `${after} ${limit}`
+    const reading = this.reading.get(key) ?? this.fromStore(after, limit).finally(() => this.reading.delete(key))
+    this.reading.set(key, reading)
+    return reading
+  }
+
+  private async fromStore(after: bigint, limit: number): Promise<readonly WindowRow[]> {
     const found = (await this.tables.read((tx) => tx.readLog(after, limit))).map((row) => new WindowRow(row))
     if (this.base === undefined || after >= this.end) this.append(after, found)
     return found

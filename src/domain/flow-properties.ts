@@ -47,6 +47,10 @@ export const flowPropertyUseCases = ({ tables, clock }: Deps) => {
     putTag: (context: Context, id: string, name: string, check: () => TagText) =>
       change(context, id, 'flow.tag.set', (row) => ({ tags: JSON.stringify(withTag(parseTags(row.tags), name, check())) })),
 
+    /** All tags at once. */
+    putTags: (context: Context, id: string, check: () => Tags) =>
+      change(context, id, 'flow.tags.set', () => ({ tags: JSON.stringify(check()) })),
+
     deleteTag: (context: Context, id: string, name: string) =>
       change(context, id, 'flow.tag.delete', (row) => {
         const tags = parseTags(row.tags)

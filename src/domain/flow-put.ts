@@ -1,12 +1,14 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
-import { invalid, notFound } from '../core/errors.ts'
+import { invalid, notFound, TamsError } from '../core/errors.ts'
 import { isUuid, quote } from '../core/uuid.ts'
 import type { ReadTx } from '../storage/tables.ts'
+import { type BatchResult, batchItems, makeEach } from './batch.ts'
 import { COLLECTIONS_LOCK, checkMembers } from './collections.ts'
 import type { Context } from './context.ts'
 import type { Deps } from './deps.ts'
 import { type FlowDocument, type FlowRow, findFlow, getWritableFlow, readFlowDocument } from './flow.ts'
+import { nestEssence } from './flow-flat.ts'
 import { hasOtherFlows, insertFlow, updateFlow } from './flow-save.ts'
 import { FlowCommon, TECHNICAL_MEMBERS, type TechnicalMember, type TechnicalMetadata } from './flow-schema.ts'
 import { labelSort } from './paging.ts'
@@ -25,17 +27,13 @@ interface FlowInput {
 /** Ids of timelines are never used twice: the microsecond, then four random characters. */
 export const newTimelineId = (nowUs: bigint): string => nowUs.toString(36) + randomBytes(3).toString('hex').slice(0, 4)
 
-export const flowPutUseCases = ({ tables, clock }: Deps) => ({
-  /**
-   * Creates (gives the flow) or replaces (gives undefined) a flow; tams-behaviour.md 5.4. Members that are absent become unset.
-   * `body` is asked for after those checks that come first: it throws what is wrong with it.
-   * Throws `not_found` for a path id that is no UUID, `read_only`, `invalid`.
-   */
-  put: (context: Context, id: string, body: () => unknown): Promise<FlowDocument | undefined> =>
+export const flowPutUseCases = ({ tables, clock }: Deps) => {
+  const save = (context: Context, id: string, body: () => unknown, mayReplace: boolean): Promise<FlowDocument | undefined> =>
     tables.write(async (tx) => {
-      if (!isUuid(id)) throw notFound(`Flow ${id}`)
       await tx.lock([`flow:${id}`])
-      const existing = (await findFlow(tx, context, id)) && (await getWritableFlow(tx, context, id))
+      const found = await findFlow(tx, context, id)
+      if (found && !mayReplace) throw new TamsError('exists', `id: flow ${id} is there already`, { field: 'id' })
+      const existing = found && (await getWritableFlow(tx, context, id))
       const given = body()
       const common = checkCommon(given)
       if (common.id !== id) throw invalid('id', `${quote(common.id)} is not the id in the path, ${id}`)
@@ -63,8 +61,43 @@ export const flowPutUseCases = ({ tables, clock }: Deps) => ({
       const row = newRow(context, nowUs, input)
       await insertFlow(tx, context, nowUs, row)
       return readFlowDocument(tx, row)
-    }),
-})
+    })
+
+  /** Throws `exists` besides what `put` does. An absent `id` is made up. Members of the essence may also stand at the top (`flow-flat.ts`). */
+  const create = async (context: Context, body: unknown): Promise<FlowDocument> => {
+    const nested = nestEssence(body)
+    const given = typeof nested === 'object' && nested !== null && !('id' in nested) ? { ...nested, id: randomUUID() } : nested
+    const { id } = checkCommon(given)
+    const flow = await save(context, id, () => given, false)
+    if (!flow) throw new Error(`flow ${id} was replaced where it should have been made`)
+    return flow
+  }
+
+  return {
+    /**
+     * Creates (gives the flow) or replaces (gives undefined) a flow; tams-behaviour.md 5.4. Members that are absent become unset.
+     * `body` is asked for after those checks that come first: it throws what is wrong with it.
+     * Throws `not_found` for a path id that is no UUID, `read_only`, `invalid`.
+     */
+    put: async (context: Context, id: string, body: () => unknown): Promise<FlowDocument | undefined> => {
+      if (!isUuid(id)) throw notFound(`Flow ${id}`)
+      return save(context, id, body, true)
+    },
+
+    create,
+
+    /** Flows that collect others come last, in their order: they may name flows of the same batch. */
+    createAll: (context: Context, body: unknown): Promise<BatchResult> =>
+      makeEach(
+        batchItems(body),
+        (item) => create(context, item),
+        () => clock.nowUs(),
+        collects,
+      ),
+  }
+}
+
+const collects = (item: unknown): boolean => typeof item === 'object' && item !== null && 'flow_collection' in item
 
 /** Where the technical metadata comes from: the body, or the profile it names (tams-behaviour.md 11.6). */
 const resolveProfile = async (tx: ReadTx, common: FlowCommon, body: object, existing: FlowRow | undefined): Promise<FlowInput> => {
@@ -154,6 +187,7 @@ const columns = ({ common, technical, profileId }: FlowInput) => ({
 const newRow = (context: Context, nowUs: bigint, input: FlowInput): FlowRow => ({
   id: input.common.id,
   deletion_id: '',
+  trashed: null,
   timeline_id: newTimelineId(nowUs),
   ...columns(input),
   metadata_version: input.common.metadata_version ?? randomUUID(),

@@ -3,8 +3,9 @@ import { invalid } from '../core/errors.ts'
 import { and, eq, isIn, not } from '../core/predicate.ts'
 import type { Row } from '../storage/schema.ts'
 import type { ReadTx, WriteTx } from '../storage/tables.ts'
-import { collectedBy, writeFlowCollection } from './collections.ts'
+import { collectedBy, keepMemberships, writeFlowCollection } from './collections.ts'
 import type { Context } from './context.ts'
+import { collectionEvents } from './extension-events.ts'
 import { type FlowDocument, type FlowRow, readFlowDocument } from './flow.ts'
 import type { CollectionItem } from './flow-schema.ts'
 import { labelSort } from './paging.ts'
@@ -60,6 +61,7 @@ export const insertFlow = async (tx: WriteTx, context: Context, nowUs: bigint, r
   const document = await readFlowDocument(tx, row)
   checkSize(document)
   events.push({ type: 'flows/created', flowId: row.id, sourceId: row.source_id, event: { flow: document } })
+  events.push(...collectionEvents(undefined, row))
   await record(tx, context, nowUs, events, { action: 'flow.create', entityType: 'flow', entityId: row.id })
 }
 
@@ -96,6 +98,7 @@ export const updateFlow = async (
   const document = await readFlowDocument(tx, after)
   checkSize(document)
   events.push({ type: 'flows/updated', flowId: after.id, sourceId: after.source_id, event: { flow: document } })
+  events.push(...collectionEvents(before, after))
   if (before.source_id !== after.source_id) events.push(...(await removeOrphanedSource(tx, before.source_id, formerCollectors)))
   await record(tx, context, nowUs, events, {
     action: options.action,
@@ -128,31 +131,56 @@ const moveSource = async (tx: WriteTx, context: Context, nowUs: bigint, before: 
 
 /** Source memberships are inferred through each flow that collects this one: they follow its new source. */
 const rewriteParents = async (tx: WriteTx, flowId: string): Promise<void> => {
-  for (const parent of await parentRows(tx, flowId)) await writeFlowCollection(tx, parent.id, parent.source_id, flowCollection(parent))
+  for (const parent of await parentRows(tx, [flowId])) await writeFlowCollection(tx, parent.id, parent.source_id, flowCollection(parent))
 }
 
 /** Locked before they are read: what they collect is written again. */
-const parentRows = async (tx: WriteTx, flowId: string): Promise<Row<'flows'>[]> => {
-  const ids = (await collectedBy(tx, 'flow', [flowId])).get(flowId) ?? []
+const parentRows = async (tx: WriteTx, flowIds: readonly string[]): Promise<Row<'flows'>[]> => {
+  const ids = [...new Set([...(await collectedBy(tx, 'flow', flowIds)).values()].flat())]
   if (ids.length === 0) return []
   await tx.lock(ids.map((id) => `flow:${id}`))
   return [...(await tx.list('flows', { where: and(isIn('id', ids), eq('deletion_id', '')), limit: ids.length })).rows]
 }
 
-/** A deleted flow leaves every collection it is in (tams-behaviour.md 5.5), also those of read-only flows. */
-export const leaveCollections = async (tx: WriteTx, context: Context, nowUs: bigint, flowId: string): Promise<void> => {
-  for (const parent of await parentRows(tx, flowId)) {
-    const members = flowCollection(parent).filter((member) => member.id !== flowId)
-    await updateFlow(
+/**
+ * Flows that are deleted together leave every collection of others (tams-behaviour.md 5.5), also those of read-only flows. A soft
+ * deletion remembers them.
+ */
+export const leaveCollections = async (
+  tx: WriteTx,
+  context: Context,
+  nowUs: bigint,
+  flowIds: Pick<ReadonlySet<string>, 'has' | 'keys'>,
+  deletionId: string | null,
+): Promise<void> => {
+  for (const parent of await parentRows(tx, [...flowIds.keys()])) {
+    if (flowIds.has(parent.id)) continue
+    const members = flowCollection(parent)
+    const left = members.map((member, position) => ({ ...member, position })).filter((member) => flowIds.has(member.id))
+    if (deletionId !== null) await keepMemberships(tx, deletionId, parent.id, left)
+    await setMembers(
       tx,
       context,
       nowUs,
       parent,
-      { flow_collection: members.length === 0 ? null : JSON.stringify(members) },
-      // Without this member the others may come in another order of sources: no reason to keep it.
-      { action: 'flow.collection.leave', mayContradict: true },
+      members.filter((member) => !flowIds.has(member.id)),
+      'flow.collection.leave',
     )
   }
+}
+
+/** What becomes of a collection when a member is deleted or restored. */
+export const setMembers = (
+  tx: WriteTx,
+  context: Context,
+  nowUs: bigint,
+  parent: FlowRow,
+  members: readonly CollectionItem[],
+  action: string,
+): Promise<void> => {
+  const flow_collection = members.length === 0 ? null : JSON.stringify(members)
+  // Without or with this member the others may come in another order of sources: no reason to keep it from coming or going.
+  return updateFlow(tx, context, nowUs, parent, { flow_collection }, { action, mayContradict: true })
 }
 
 /** Whether the source has live flows besides this one. */

@@ -1,8 +1,9 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { invalid, TamsError } from '../core/errors.ts'
+import { invalid, isTamsError, TamsError } from '../core/errors.ts'
 import { newObjectIds } from '../core/object-id.ts'
 import { isIn } from '../core/predicate.ts'
 import { quote } from '../core/uuid.ts'
+import type { MediaStore, ObjectMetadata } from '../storage/media.ts'
 import type { Row } from '../storage/schema.ts'
 import type { WriteTx } from '../storage/tables.ts'
 import type { Context } from './context.ts'
@@ -48,6 +49,7 @@ const GRACE_SECONDS = 300
 export const flowStorageUseCases = ({ tables, backends, clock, settings }: Deps) => ({
   /** Allocates objects to upload to (tams-behaviour.md 7). Throws `not_found`, `read_only`, `invalid`. */
   allocate: async (context: Context, flowId: string, body: () => unknown): Promise<StorageAnswer> => {
+    const unready = await whyUnready(backends, body)
     const allocated = await tables.write(async (tx) => {
       await tx.lock([`flow:${flowId}`])
       const flow = await getWritableFlow(tx, context, flowId)
@@ -55,6 +57,7 @@ export const flowStorageUseCases = ({ tables, backends, clock, settings }: Deps)
       const post = given === undefined ? {} : checkPost(given)
       if (flow.container === null) throw invalid('container', `flow ${flowId} has none, so it has no objects of its own; set it first`)
       const backend = pickBackend(backends, post.storage_id)
+      if (unready !== undefined) throw unready
       if (post.presigned === false) throw invalid('presigned', `storage backend ${backend.info.id} takes uploads by pre-signed URLs only`)
       const nowUs = clock.nowUs()
       const ids = objectIds(post, nowUs, settings.flowStorageDefaultLimit)
@@ -62,6 +65,7 @@ export const flowStorageUseCases = ({ tables, backends, clock, settings }: Deps)
       await refuseUsed(tx, ids)
       const contentType = post.content_type ?? flow.container
       const keys = await mediaKeys(tx, ids, nowUs, settings.storagePath)
+      for (const key of keys.values()) checkKey(backend.store, key, 'object_ids')
       const storageId = backend.info.id
       const expires = nowUs + BigInt(Math.ceil((settings.minObjectTimeout + GRACE_SECONDS) * 1e6))
       const rows = ids.map((id): Row<'objects'> => {
@@ -88,7 +92,8 @@ export const flowStorageUseCases = ({ tables, backends, clock, settings }: Deps)
       return { ids, keys, contentType, backend }
     })
     const { contentType, backend } = allocated
-    const options = { baseUrl: context.baseUrl, contentType, expiresInSeconds: settings.uploadUrlTimeout + URL_GRACE_SECONDS }
+    const expiresInSeconds = settings.uploadUrlTimeout + URL_GRACE_SECONDS
+    const options = { baseUrl: context.baseUrl, contentType, expiresInSeconds, metadata: objectMetadata(flowId) }
     const mediaObjects = allocated.ids.map(async (id) => {
       const { url, headers } = await backend.store.uploadUrl(allocated.keys.get(id) ?? id, options)
       const extra = Object.fromEntries(Object.entries(headers).filter(([name]) => name.toLowerCase() !== 'content-type'))
@@ -99,9 +104,42 @@ export const flowStorageUseCases = ({ tables, backends, clock, settings }: Deps)
   },
 })
 
+/**
+ * Asked before the transaction, which never waits for a store: objects whose upload URLs could not be made would be in the way of the
+ * client's next try with the same ids.
+ */
+const whyUnready = async (backends: readonly MediaBackend[], body: () => unknown): Promise<unknown> => {
+  let backend: MediaBackend
+  try {
+    const given = body()
+    backend = pickBackend(backends, given === undefined ? undefined : checkPost(given).storage_id)
+  } catch (error) {
+    // The transaction says so, after 404 and 403.
+    if (isTamsError(error)) return undefined
+    throw error
+  }
+  try {
+    await backend.store.prepareUploads?.()
+    return undefined
+  } catch (error) {
+    return error
+  }
+}
+
+/** Throws `invalid` with `field` in front when the engine cannot hold an object of this key. */
+export const checkKey = (store: MediaStore, key: string, field: string): void => {
+  try {
+    store.checkKey?.(key)
+  } catch (cause) {
+    if (!isTamsError(cause, 'invalid')) throw cause
+    throw invalid(field, `storage backend ${store.storageId} cannot hold it: ${cause.message}`, cause)
+  }
+}
+
 export const blankObject = (id: string, nowUs: bigint): Row<'objects'> => ({
   id,
   deletion_id: '',
+  trash_id: null,
   state: 'allocated',
   kind: null,
   allocated_for: null,
@@ -118,7 +156,10 @@ export const blankObject = (id: string, nowUs: bigint): Row<'objects'> => ({
   registered: null,
   explicit: false,
   expires: null,
+  size_due: null,
 })
+
+export const objectMetadata = (flowId: string): ObjectMetadata => ({ 'tams-flow-id': flowId })
 
 export const pickBackend = (backends: readonly MediaBackend[], storageId: string | undefined): MediaBackend => {
   const backend =

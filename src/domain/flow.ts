@@ -13,6 +13,7 @@ import { effectiveLimit, type Listing, nextKey, type PageRequest, pageValues } f
 import { extentOfOverlapping } from './segment-ranges.ts'
 import { collectedByPredicate } from './source.ts'
 import { parseTags, type TagFilter, tagPredicates } from './tags.ts'
+import { chooseRecord, inTrash, listRecords, marksOf, parseOfTrashed, type TrashView } from './trash-view.ts'
 
 export type FlowRow = Row<'flows'>
 /** A flow as read: `flow-get` of the specification. */
@@ -32,8 +33,11 @@ export interface FlowFilter {
   readonly tags: readonly TagFilter[]
   /** Empty: only flows that nobody collects. */
   readonly collectedByIds?: readonly string[]
+  /** Which of live and deleted ones; absent: live ones, without a word about deletion. */
+  readonly view?: TrashView
 }
 export interface FlowView {
+  readonly view?: TrashView
   readonly includeTimerange: boolean
   readonly timerange: TimeRange
 }
@@ -62,6 +66,10 @@ export const getWritableFlow = async (tx: ReadTx, context: Context, id: string):
   if (row.read_only) throw new TamsError('read_only', `Flow ${id} is read-only; PUT false to /flows/${id}/read_only first`)
   return row
 }
+
+/** Nobody collects what is deleted. */
+const collectorsOfLive = (row: FlowRow, collectors: ReadonlyMap<string, string[]>): string[] | undefined =>
+  row.deletion_id === '' ? collectors.get(row.id) : undefined
 
 const json = (text: string | null): unknown => (text === null ? undefined : JSON.parse(text))
 const number = (value: bigint | null): number | undefined => (value === null ? undefined : Number(value))
@@ -142,7 +150,7 @@ const filterPredicate = (filter: FlowFilter): Predicate =>
     ...when(filter.frameHeight, (height) => eq('frame_height', BigInt(height))),
     ...when(filter.initSegments, (init) => (init ? eq('init_segments', true) : not(eq('init_segments', true)))),
     ...when(filter.collectedByIds, (ids) => collectedByPredicate('flow', ids)),
-    ...tagPredicates('flow', filter.tags),
+    ...tagPredicates('flow', filter.tags, inTrash(filter.view)),
   )
 
 export const flowUseCases = ({ tables, settings }: Deps) => ({
@@ -152,14 +160,14 @@ export const flowUseCases = ({ tables, settings }: Deps) => ({
       const limit = effectiveLimit(page, settings)
       const scope = `flows ${sort}`
       const after = pageValues(scope, page, 3)
-      const where = and(live(context), filterPredicate(filter))
-      const found = await tx.list('flows', { where, orderBy: ORDERS[sort](page.reverse ?? false), limit, ...(after && { after }) })
-      const collectors = await collectedBy(
-        tx,
-        'flow',
-        found.rows.map((row) => row.id),
-      )
-      return { items: found.rows.map((row) => flowDocument(row, collectors.get(row.id))), limit, ...nextKey(scope, found.after) }
+      const where = and(context.visible.flows, filterPredicate(filter))
+      const orderBy = ORDERS[sort](page.reverse ?? false)
+      const found = await listRecords(tx, 'flows', filter.view, { where, orderBy, limit, ...(after && { after }) })
+      const mark = await marksOf(tx, filter.view, found.rows)
+      const live = found.rows.filter((row) => row.deletion_id === '').map((row) => row.id)
+      const collectors = await collectedBy(tx, 'flow', live)
+      const items = found.rows.map((row) => ({ ...flowDocument(row, collectorsOfLive(row, collectors)), ...mark(row) }))
+      return { items, limit, ...nextKey(scope, found.after) }
     }),
 
   /**
@@ -168,12 +176,14 @@ export const flowUseCases = ({ tables, settings }: Deps) => ({
    */
   get: (context: Context, id: string, parse: () => FlowView): Promise<FlowDocument> =>
     tables.read(async (tx) => {
-      const row = await getFlow(tx, context, id)
-      const options = parse()
-      const collectors = (await collectedBy(tx, 'flow', [id])).get(id)
-      if (!options.includeTimerange) return flowDocument(row, collectors)
+      const live = await findFlow(tx, context, id)
+      const options = live ? parse() : await parseOfTrashed(tx, context, 'flows', id, parse)
+      const row = await chooseRecord(tx, context, 'flows', id, live, options.view)
+      const mark = (await marksOf(tx, options.view, [row]))(row)
+      const collectors = collectorsOfLive(row, await collectedBy(tx, 'flow', [id]))
+      if (!options.includeTimerange) return { ...flowDocument(row, collectors), ...mark }
       const extent = options.timerange.isEternity ? flowTimeRange(row) : await extentOfOverlapping(tx, row, options.timerange)
-      return flowDocument(row, collectors, extent.canonical())
+      return { ...flowDocument(row, collectors, extent.canonical()), ...mark }
     }),
 
   row: (context: Context, id: string): Promise<FlowRow> => tables.read((tx) => getFlow(tx, context, id)),

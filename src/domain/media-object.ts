@@ -1,19 +1,25 @@
 import { and, eq, everything, isIn, type Predicate, related } from '../core/predicate.ts'
 import type { Row } from '../storage/schema.ts'
 import type { ReadTx, WriteTx } from '../storage/tables.ts'
+import { objectsDeleted } from './extension-events.ts'
+import { listAll } from './list-all.ts'
+import { appendEvents } from './record.ts'
 
 export type ObjectRow = Row<'objects'>
 
 /** A place where all bytes of an object can be read; all instances of an object are identical. */
 export type ObjectInstance =
-  /** In a storage backend of ours. `copying` until its bytes are verified: not advertised, not counted. */
-  | { readonly storage_id: string; readonly key: string; readonly status: 'ready' | 'copying' }
+  /**
+   * In a storage backend of ours. `copying` until its bytes are verified, `missing` when a reconciliation did not find them: not
+   * advertised, not counted. `size` in bytes, once it is known.
+   */
+  | { readonly storage_id: string; readonly key: string; readonly status: 'ready' | 'copying' | 'missing'; readonly size?: number }
   /** Somewhere else, named by a client, its life cycle not ours. */
   | { readonly url: string; readonly label: string }
 
 export const parseInstances = (row: Pick<ObjectRow, 'instances'>): ObjectInstance[] => JSON.parse(row.instances) as ObjectInstance[]
-export const isControlled = (instance: ObjectInstance): instance is Extract<ObjectInstance, { storage_id: string }> =>
-  'storage_id' in instance
+export type ControlledInstance = Extract<ObjectInstance, { storage_id: string }>
+export const isControlled = (instance: ObjectInstance): instance is ControlledInstance => 'storage_id' in instance
 
 /** Rows of objects that are not in the trash, by id. */
 export const findObjects = async (tx: ReadTx, ids: readonly string[]): Promise<Map<string, ObjectRow>> => {
@@ -26,13 +32,33 @@ export const findObjects = async (tx: ReadTx, ids: readonly string[]): Promise<M
   return new Map(rows.map((row) => [row.id, row]))
 }
 
+/** Which of these objects live flows refer to. */
+export const referredTo = async (tx: ReadTx, ids: readonly string[]): Promise<ReadonlySet<string>> => {
+  if (ids.length === 0) return new Set()
+  const live = related('flows', { id: 'flow_id', timeline_id: 'timeline_id' }, eq('deletion_id', ''))
+  const rows = await listAll(tx, 'object_refs', { columns: ['object_id'], where: and(isIn('object_id', ids), live), limit: MANY })
+  return new Set(rows.map((row) => row.object_id))
+}
+
+const MANY = 1_000_000
+
 export const objectLocks = (ids: Iterable<string>): string[] => [...new Set(ids)].sort().map((id) => `object:${id}`)
+
+export interface RemovalOptions {
+  /** Nobody is told: they were not to be seen any more. */
+  readonly silent?: boolean
+}
 
 /**
  * Removes objects and has their bytes deleted once this transaction is durable. The caller has made sure that nothing refers
  * to them, and holds their locks.
  */
-export const removeObjects = async (tx: WriteTx, nowUs: bigint, rows: readonly ObjectRow[]): Promise<void> => {
+export const removeObjects = async (
+  tx: WriteTx,
+  nowUs: bigint,
+  rows: readonly ObjectRow[],
+  { silent = false }: RemovalOptions = {},
+): Promise<void> => {
   if (rows.length === 0) return
   const ids = rows.map((row) => row.id)
   const removals = rows.flatMap((row) =>
@@ -51,8 +77,10 @@ export const removeObjects = async (tx: WriteTx, nowUs: bigint, rows: readonly O
   await tx.delete('objects', and(isIn('id', ids), eq('deletion_id', '')))
   for (const { storage_id, media_key } of removals)
     await tx.delete('object_instances', and(eq('storage_id', storage_id), eq('media_key', media_key)))
+  await tx.delete('object_access', isIn('object_id', ids))
   await dropFailedCopies(tx, isIn('object_id', ids))
   await tx.put('media_removals', removals)
+  if (!silent) await appendEvents(tx, nowUs, objectsDeleted(rows))
 }
 
 /**

@@ -5,7 +5,7 @@ import { isUuid, quote } from '../core/uuid.ts'
 import type { WriteTx } from '../storage/tables.ts'
 import type { Context } from './context.ts'
 import type { Deps } from './deps.ts'
-import { mediaKeys, pickBackend } from './flow-storage.ts'
+import { checkKey, mediaKeys, pickBackend } from './flow-storage.ts'
 import { dropFailedCopies, isControlled, type ObjectInstance, type ObjectRow, parseInstances } from './media-object.ts'
 import { getVisibleObject } from './object.ts'
 import { record, timeOrderedId } from './record.ts'
@@ -79,10 +79,11 @@ export const objectInstanceUseCases = ({ tables, backends, clock, settings }: De
     nowUs: bigint,
   ) {
     if (post.url !== undefined || post.label !== undefined) throw invalid('storage_id', 'cannot come together with url or label')
-    const { info } = pickBackend(backends, post.storage_id)
+    const { info, store } = pickBackend(backends, post.storage_id)
     if (instances.some((instance) => isControlled(instance) && instance.storage_id === info.id))
       throw invalid('storage_id', `backend ${info.id} holds an instance of object ${quote(row.id)} already`)
     const key = (await mediaKeys(tx, [row.id], nowUs, settings.storagePath)).get(row.id) ?? row.id
+    checkKey(store, key, 'storage_id')
     await tx.put('object_instances', [{ storage_id: info.id, media_key: key, object_id: row.id, size: null, created: nowUs }])
     await tx.insert('media_copies', [
       {

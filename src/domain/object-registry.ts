@@ -1,4 +1,5 @@
 import { invalid } from '../core/errors.ts'
+import { isIn } from '../core/predicate.ts'
 import { TimeRange } from '../core/time-range.ts'
 import { MAX_NS, MIN_NS } from '../core/timestamp.ts'
 import { quote } from '../core/uuid.ts'
@@ -12,6 +13,8 @@ interface RegistryOptions {
   readonly backendLabels: ReadonlySet<string>
   /** Allocated objects whose bytes are not there although they must be. */
   readonly missing: ReadonlySet<string>
+  /** Registered objects that only the trash refers to: for clients they are not there. */
+  readonly buried: ReadonlySet<string>
 }
 
 /**
@@ -21,6 +24,8 @@ interface RegistryOptions {
 export class ObjectRegistry {
   /** How often each object is used by the segments taken in. */
   readonly references = new Map<string, bigint>()
+  /** Deletions of objects that a segment uses again. */
+  private readonly restored: string[] = []
   private readonly changed = new Map<string, 'insert' | 'update'>()
 
   constructor(
@@ -35,7 +40,13 @@ export class ObjectRegistry {
     const row = this.rows.get(id)
     if (row?.state === 'registered') {
       this.checkReuse(row, segment)
+      if (row.trash_id !== null || this.options.buried.has(id)) {
+        this.takeOut(row, segment)
+        return
+      }
       if (segment.post.get_urls) throw invalid('get_urls', `object ${quote(id)} is known here; its instances are managed under /objects`)
+      // Registered without a segment: this is the first.
+      if (row.first_referenced_by_flow === null) this.set({ ...row, first_referenced_by_flow: this.flow.id }, 'update')
       this.count(row)
       return
     }
@@ -45,6 +56,23 @@ export class ObjectRegistry {
     this.set(registered, row ? 'update' : 'insert')
     if (init) this.set(init, 'update')
     this.count(registered)
+  }
+
+  /** Out of the trash, where an object lies by itself or with all that refers to it; URLs it comes with now go before those it had. */
+  private takeOut(row: ObjectRow, { post }: NewSegment): void {
+    if (row.trash_id !== null) this.restored.push(row.trash_id)
+    const urls = (post.get_urls ?? []).map(({ url, label }) => ({ url, label }))
+    this.checkLabels(urls)
+    const kept = parseInstances(row).filter((instance) => isControlled(instance) || !urls.some(({ label }) => label === instance.label))
+    const known = this.changed.has(row.id) ? row.first_referenced_by_flow : this.flow.id
+    const taken: ObjectRow = { ...row, trash_id: null, first_referenced_by_flow: known, instances: JSON.stringify([...kept, ...urls]) }
+    this.set(taken, 'update')
+    this.count(taken)
+  }
+
+  private checkLabels(urls: readonly { readonly label: string }[]): void {
+    for (const { label } of urls)
+      if (this.options.backendLabels.has(label)) throw invalid('get_urls', `the label ${quote(label)} belongs to a storage backend`)
   }
 
   /** For an identical segment that is posted again: other object properties in it are refused. */
@@ -59,11 +87,18 @@ export class ObjectRegistry {
     if (!same) throw invalid('get_urls', `object ${quote(row.id)} is known here; its instances are managed under /objects`)
   }
 
+  /** Those that are registered for the first time. */
+  get created(): ObjectRow[] {
+    return [...this.changed.keys()].flatMap((id) => this.rows.get(id) ?? [])
+  }
+
   async save(tx: WriteTx): Promise<void> {
     const rows = (wanted: 'insert' | 'update') =>
       [...this.changed].flatMap(([id, kind]) => (kind === wanted ? (this.rows.get(id) ?? []) : []))
     await tx.insert('objects', rows('insert'))
     await tx.put('objects', rows('update'))
+    if (this.restored.length > 0)
+      await tx.update('deletions', isIn('id', this.restored), { status: 'restored', restored: this.options.nowUs })
   }
 
   // Its bytes may be swept at any moment: whether the sweep was there yet must not matter.
@@ -88,8 +123,7 @@ export class ObjectRegistry {
         'object_id',
         `${quote(post.object_id)} was not allocated here (or its allocation has lapsed), and no get_urls say where it is`,
       )
-    for (const { label } of urls)
-      if (this.options.backendLabels.has(label)) throw invalid('get_urls', `the label ${quote(label)} belongs to a storage backend`)
+    this.checkLabels(urls)
     if (row && row.allocated_for !== this.flow.id)
       throw invalid('object_id', `${quote(post.object_id)} was allocated for flow ${row.allocated_for}: its first segment must be there`)
     if (this.options.missing.has(post.object_id)) throw invalid('object_id', `the bytes of ${quote(post.object_id)} are not uploaded yet`)
@@ -100,6 +134,7 @@ export class ObjectRegistry {
     return {
       id: post.object_id,
       deletion_id: '',
+      trash_id: null,
       state: 'registered',
       kind: 'media',
       allocated_for: row?.allocated_for ?? null,
@@ -116,6 +151,7 @@ export class ObjectRegistry {
       registered: this.options.nowUs,
       explicit: false,
       expires: null,
+      size_due: row ? this.options.nowUs : null,
     }
   }
 
@@ -132,7 +168,15 @@ export class ObjectRegistry {
     if (row.allocated_for !== this.flow.id) throw invalid('init_object_id', `${quote(id)} was allocated for flow ${row.allocated_for}`)
     if (this.options.missing.has(id)) throw invalid('init_object_id', `the bytes of ${quote(id)} are not uploaded yet`)
     const { nowUs } = this.options
-    return { ...row, state: 'registered', kind: 'init', first_referenced_by_flow: this.flow.id, registered: nowUs, expires: null }
+    return {
+      ...row,
+      state: 'registered',
+      kind: 'init',
+      first_referenced_by_flow: this.flow.id,
+      registered: nowUs,
+      expires: null,
+      size_due: nowUs,
+    }
   }
 
   /** Re-use may not change what is known of the object. */

@@ -1,20 +1,21 @@
 import { randomBytes } from 'node:crypto'
 import type { Row } from '../storage/schema.ts'
 import type { LogEntry, WriteTx } from '../storage/tables.ts'
+import { type Collectors, collectorsOf } from './collections.ts'
 import type { Context } from './context.ts'
-import type { EventType } from './webhook-schema.ts'
+import type { LoggedEventType } from './event-types.ts'
 
 /** What happened, as references: URLs are made at delivery. */
 export interface DomainEvent {
-  readonly type: EventType
+  readonly type: LoggedEventType
   readonly flowId?: string
   readonly sourceId?: string
   readonly event: Readonly<Record<string, unknown>>
   /**
-   * Who collected the flow and its source before a deletion: filters of webhooks are judged by that state, which is gone
-   * when the event is delivered.
+   * Who collected the flow and its source: filters of webhooks are judged by that. To be given with what is gone, as it was before;
+   * otherwise `record` looks it up.
    */
-  readonly collectedBy?: { readonly flow: readonly string[]; readonly source: readonly string[] }
+  readonly collectedBy?: Collectors
 }
 
 export interface AuditEntry {
@@ -26,7 +27,10 @@ export interface AuditEntry {
 }
 
 /** Ids that sort by time: the microsecond in 16 hexadecimal digits, then 8 random bytes. */
-export const timeOrderedId = (nowUs: bigint): string => `${nowUs.toString(16).padStart(16, '0')}${randomBytes(8).toString('hex')}`
+export const timeOrderedId = (nowUs: bigint): string => `${firstIdAt(nowUs)}${randomBytes(8).toString('hex')}`
+
+/** Not above any id of this moment or later, above all earlier ones. */
+export const firstIdAt = (us: bigint): string => (us < 0n ? '' : us.toString(16).padStart(16, '0'))
 
 /** Events and audit row of a change, in its own transaction: neither exists without the other. */
 export const record = async (
@@ -36,7 +40,7 @@ export const record = async (
   events: readonly DomainEvent[],
   audit: AuditEntry,
 ): Promise<void> => {
-  if (events.length > 0) await tx.append(events.flatMap((event) => logEntries(event, nowUs)))
+  await appendEvents(tx, nowUs, events)
   const row: Row<'audit'> = {
     id: timeOrderedId(nowUs),
     time: nowUs,
@@ -50,8 +54,36 @@ export const record = async (
   await tx.insert('audit', [row])
 }
 
-/** A cell holds 120 KiB: an event with many segments is written in parts, told apart by `part` and `parts`. */
+/** Events alone, where the audit row of the change is written elsewhere in the same transaction. */
+export const appendEvents = async (tx: WriteTx, nowUs: bigint, events: readonly DomainEvent[]): Promise<void> => {
+  const entries = (await withCollectors(tx, events)).flatMap((event) => logEntries(event, nowUs))
+  if (entries.length > 0) await tx.append(entries)
+}
+
+/** More than this would not fit into the cell beside a large flow: then filters are judged by the state at delivery. */
+const MAX_IDS = 200
+
+const withCollectors = async (tx: WriteTx, events: readonly DomainEvent[]): Promise<DomainEvent[]> => {
+  const known = new Map<string, Collectors>()
+  const result: DomainEvent[] = []
+  for (const event of events) {
+    // A look would be an eighth of what a post of one segment costs: these are judged by the state at delivery.
+    const names = event.flowId !== undefined || event.sourceId !== undefined
+    if (event.collectedBy || !names || event.type === 'flows/segments_added') {
+      result.push(event)
+      continue
+    }
+    const key = `${event.flowId} ${event.sourceId}`
+    const collectedBy = known.get(key) ?? (await collectorsOf(tx, event.flowId, event.sourceId))
+    known.set(key, collectedBy)
+    result.push(collectedBy.flow.length + collectedBy.source.length > MAX_IDS ? event : { ...event, collectedBy })
+  }
+  return result
+}
+
+/** A cell holds 120 KiB: an event with many items is written in parts, told apart by `part` and `parts`. */
 const PART_BYTES = 100 * 1024
+const LISTS = ['segments', 'objects', 'object_ids'] as const
 
 const logEntries = (event: DomainEvent, nowUs: bigint): LogEntry[] => {
   const entry = (body: object): LogEntry => ({
@@ -61,11 +93,11 @@ const logEntries = (event: DomainEvent, nowUs: bigint): LogEntry[] => {
     source_id: event.sourceId ?? null,
     body: JSON.stringify({ ...body, ...(event.collectedBy && { collected_by: event.collectedBy }) }),
   })
-  const segments = event.event.segments
-  if (!Array.isArray(segments)) return [entry({ event: event.event })]
-  const parts = splitByBytes(segments)
+  const list = LISTS.find((name) => Array.isArray(event.event[name]))
+  if (list === undefined) return [entry({ event: event.event })]
+  const parts = splitByBytes(event.event[list] as readonly unknown[])
   if (parts.length === 1) return [entry({ event: event.event })]
-  return parts.map((part, index) => entry({ event: { ...event.event, segments: part }, part: index + 1, parts: parts.length }))
+  return parts.map((part, index) => entry({ event: { ...event.event, [list]: part }, part: index + 1, parts: parts.length }))
 }
 
 const splitByBytes = (items: readonly unknown[]): unknown[][] => {

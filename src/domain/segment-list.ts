@@ -12,6 +12,8 @@ import { GetUrl, type GetUrlItem, type UrlOptions, urlMaker } from './get-urls.t
 import { type ObjectRow, parseInstances } from './media-object.ts'
 import { effectiveLimit, type Listing, nextKey, type PageRequest, pageValues } from './paging.ts'
 import { listOverlapping, segmentRange } from './segment-ranges.ts'
+import { listShown, shownTimelines } from './segment-trash.ts'
+import type { TrashView } from './trash-view.ts'
 import { TimeRangeText, TimestampText } from './validate.ts'
 
 export const FlowSegment = Type.Object({
@@ -37,6 +39,9 @@ export interface SegmentFilter {
   readonly timerange: TimeRange
   readonly includeObjectTimerange: boolean
   readonly urls: UrlOptions
+  /** Which of live and deleted ones, of the latter maybe only those of one deletion; absent: live ones, without a word about deletion. */
+  readonly view?: TrashView
+  readonly deletionId?: string
 }
 
 export interface SegmentListing extends Listing<FlowSegment> {
@@ -56,6 +61,7 @@ export const segmentListUseCases = (deps: Deps) => ({
     const filter = parse()
     const { page } = filter
     const limit = effectiveLimit(page, deps.settings)
+    if (filter.view !== undefined) return listWithDeleted(deps, context, flowId, filter, filter.view)
     const start = startOf(pageValues(SCOPE, page, 1))
     const found = await deps.tables.read(async (tx) => {
       const flow = await findFlow(tx, context, flowId)
@@ -73,10 +79,50 @@ export const segmentListUseCases = (deps: Deps) => ({
     if (!found) return { items: [], limit, timerange: TimeRange.never }
     const urls = urlsOfObjects(deps, context, filter.urls)
     const items = found.rows.map((row) => segment(row, found.objects, urls, filter.includeObjectTimerange))
+    countUrls(deps, flowId, items)
     const ends = [found.rows[0], found.rows.at(-1)].flatMap((row) => (row ? [segmentRange(row)] : []))
     return { items, limit, timerange: TimeRange.encompassing(ends), ...nextKey(SCOPE, found.after?.slice(2)) }
   },
 })
+
+const SCOPE_WITH_DELETED = 'segments, deleted ones too'
+
+const listWithDeleted = async (
+  deps: Deps,
+  context: Context,
+  flowId: string,
+  filter: SegmentFilter,
+  view: TrashView,
+): Promise<SegmentListing> => {
+  const { page } = filter
+  const limit = effectiveLimit(page, deps.settings)
+  const after = pageValues(SCOPE_WITH_DELETED, page, 2)
+  const found = await deps.tables.read(async (tx) => {
+    const shown = await shownTimelines(tx, context, flowId, view, filter.deletionId)
+    const rows = await listShown(tx, shown, {
+      range: filter.timerange,
+      limit,
+      reverse: page.reverse ?? false,
+      ...(filter.objectId !== undefined && { where: eq('object_id', filter.objectId) }),
+      ...(after && { after }),
+    })
+    return { ...rows, objects: await objectsOf(tx, rows.rows, filter) }
+  })
+  const urls = urlsOfObjects(deps, context, filter.urls)
+  const items = found.rows.map((row) => ({ ...segment(row, found.objects, urls, filter.includeObjectTimerange), ...row.mark }))
+  countUrls(deps, flowId, items)
+  const timerange = TimeRange.encompassing(found.rows.map(segmentRange))
+  return { items, limit, timerange, ...nextKey(SCOPE_WITH_DELETED, found.after) }
+}
+
+const countUrls = ({ accesses }: Deps, flowId: string, items: readonly FlowSegment[]): void => {
+  const count = accesses?.signedFor(flowId)
+  if (!count) return
+  for (const { object_id, get_urls, init_object } of items) {
+    count(object_id, get_urls)
+    if (init_object) count(init_object.object_id, init_object.get_urls)
+  }
+}
 
 // The key's checksum is no signature: what it carries is checked.
 const startOf = (values: readonly Value[] | undefined): bigint | undefined => {

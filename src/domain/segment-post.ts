@@ -5,13 +5,16 @@ import { TimeRange } from '../core/time-range.ts'
 import { timestampNs } from '../core/timestamp.ts'
 import { quote } from '../core/uuid.ts'
 import type { Row } from '../storage/schema.ts'
-import type { WriteTx } from '../storage/tables.ts'
+import type { ReadTx, WriteTx } from '../storage/tables.ts'
 import type { Context } from './context.ts'
 import type { Deps } from './deps.ts'
+import { objectsCreated } from './extension-events.ts'
 import { type FlowRow, flowTimeRange, getWritableFlow } from './flow.ts'
-import { changeReferences, findObjects, isControlled, type ObjectRow, objectLocks, parseInstances } from './media-object.ts'
+import { type HiddenStretch, hiddenStretches } from './hidden.ts'
+import { changeReferences, findObjects, isControlled, type ObjectRow, objectLocks, parseInstances, referredTo } from './media-object.ts'
 import { ObjectRegistry } from './object-registry.ts'
 import { record } from './record.ts'
+import { segmentsAdded } from './segment-events.ts'
 import { extentColumns, lastBefore, listOverlapping, type Placed } from './segment-ranges.ts'
 import { makeRoom } from './segment-room.ts'
 import { type NewSegment, parseSegmentPost, type SegmentPost } from './segment-schema.ts'
@@ -25,6 +28,9 @@ export interface FailedSegment {
 
 /** Above this one transaction would hold the writer for too long. */
 const MAX_SEGMENTS = 5000
+/** For the look at all uploads of one request: a client waits for it. */
+const LOOK_UP_MS = 10_000
+const LOOK_UPS_AT_ONCE = 16
 
 export const segmentPostUseCases = ({ tables, backends, clock, settings }: Deps) => {
   const backendLabels = new Set(backends.flatMap(({ info }) => (info.label === undefined ? [] : [info.label])))
@@ -37,14 +43,24 @@ export const segmentPostUseCases = ({ tables, backends, clock, settings }: Deps)
     ]
     const rows = await tables.read((tx) => findObjects(tx, ids))
     const missing = new Set<string>()
-    for (const row of rows.values()) if (row.state === 'allocated' && !(await isUploaded(row))) missing.add(row.id)
+    const waiting = rows.values().filter((row) => row.state === 'allocated')
+    const limit = AbortSignal.timeout(LOOK_UP_MS)
+    const one = async () => {
+      for (const row of waiting) if (!(await isUploaded(row, limit))) missing.add(row.id)
+    }
+    try {
+      await Promise.all(Array.from({ length: LOOK_UPS_AT_ONCE }, one))
+    } catch (cause) {
+      if (!limit.aborted || isTamsError(cause)) throw cause
+      throw new TamsError('unavailable', 'object_id: whether the bytes are uploaded could not be found out in time', { cause })
+    }
     return missing
   }
 
-  const isUploaded = async (row: ObjectRow): Promise<boolean> => {
+  const isUploaded = async (row: ObjectRow, signal: AbortSignal): Promise<boolean> => {
     for (const instance of parseInstances(row).filter(isControlled)) {
       const backend = backends.find(({ info }) => info.id === instance.storage_id)
-      if (backend && (await backend.store.head(instance.key))) return true
+      if (backend && (await backend.store.head(instance.key, signal))) return true
     }
     return false
   }
@@ -111,9 +127,12 @@ interface BatchOptions {
   readonly missing: ReadonlySet<string>
 }
 
+const overlap = (reason: string): TamsError => new TamsError('overlap', `timerange: ${reason}`, { field: 'timerange' })
+
 /** The segments of one request against the state of the flow, written in a few calls at the end. */
 class SegmentBatch {
   private readonly added: Row<'segments'>[] = []
+  private readonly restoring: readonly HiddenStretch[]
 
   private constructor(
     private readonly tx: WriteTx,
@@ -122,7 +141,9 @@ class SegmentBatch {
     private readonly nowUs: bigint,
     /** Stored segments around the request by start, or undefined where there are too many to load: then each is looked up. */
     private readonly neighbours: Placed[] | undefined,
-  ) {}
+  ) {
+    this.restoring = hiddenStretches(flow).filter(({ kind }) => kind === 'restore')
+  }
 
   static async open(tx: WriteTx, flow: FlowRow, segments: readonly NewSegment[], options: BatchOptions): Promise<SegmentBatch> {
     const ids = new Set(
@@ -131,24 +152,22 @@ class SegmentBatch {
     await tx.lock(objectLocks(ids))
     const rows = await findObjects(tx, [...ids])
     await tx.lock(objectLocks([...rows.values()].flatMap((row) => row.init_object_id ?? [])))
-    const objects = new ObjectRegistry(flow, rows, options)
+    const objects = new ObjectRegistry(flow, rows, { ...options, buried: await buriedOf(tx, rows, segments) })
     return new SegmentBatch(tx, flow, objects, options.nowUs, await neighbours(tx, flow, segments))
   }
 
   /** Throws `overlap` or `invalid`, and then nothing of the segment is kept. The identical segment again is no error and no change. */
   async add(segment: NewSegment): Promise<void> {
     const { post } = segment
+    if (this.restoring.some(({ startNs, endNs }) => startNs < segment.endNs && segment.startNs < endNs))
+      throw overlap(`${post.timerange} overlaps deleted segments that are just being restored: they already exist in flow ${this.flow.id}`)
     const present = await this.overlapping(segment)
     if (present) {
       const offset = present.ts_offset === null ? 0n : timestampNs(present.ts_offset)
       const same = present.object_id === post.object_id && present.start_ns === segment.startNs && present.end_ns === segment.endNs
       if (!same || offset !== segment.offsetNs)
-        throw new TamsError(
-          'overlap',
-          `timerange: ${post.timerange} overlaps ${present.timerange} of object ${quote(present.object_id)}, which already exists in flow ${this.flow.id}`,
-          {
-            field: 'timerange',
-          },
+        throw overlap(
+          `${post.timerange} overlaps ${present.timerange} of object ${quote(present.object_id)}, which already exists in flow ${this.flow.id}`,
         )
       this.objects.checkSame(segment)
       return
@@ -178,14 +197,26 @@ class SegmentBatch {
       segment_count: flow.segment_count + BigInt(added.length),
       segments_updated: nowUs,
     })
-    const event = { flow_id: flow.id, segments: added.map(eventSegment) }
-    await record(tx, context, nowUs, [{ type: 'flows/segments_added', flowId: flow.id, sourceId: flow.source_id, event }], {
+    const events = [...objectsCreated(this.objects.created), segmentsAdded(flow, added)]
+    await record(tx, context, nowUs, events, {
       action: 'flow.segments.add',
       entityType: 'flow',
       entityId: flow.id,
       detail: { count: added.length, timerange: TimeRange.encompassing(ranges).canonical() },
     })
   }
+}
+
+/** Asked for where it makes a difference: a known object comes with URLs. */
+const buriedOf = async (
+  tx: ReadTx,
+  rows: ReadonlyMap<string, ObjectRow>,
+  segments: readonly NewSegment[],
+): Promise<ReadonlySet<string>> => {
+  const named = new Set(segments.flatMap(({ post }) => (post.get_urls ? post.object_id : [])))
+  const known = [...rows.values()].filter((row) => row.state === 'registered' && !row.explicit && named.has(row.id)).map((row) => row.id)
+  const used = await referredTo(tx, known)
+  return new Set(known.filter((id) => !used.has(id)))
 }
 
 const neighbours = async (tx: WriteTx, flow: FlowRow, segments: readonly NewSegment[]): Promise<Placed[] | undefined> => {
@@ -229,14 +260,4 @@ const segmentRow = (flow: FlowRow, { post, range, startNs, endNs }: NewSegment, 
   tags: null,
   tag_id: null,
   created: nowUs,
-})
-
-/** A segment in the log: what the listing shows but its URLs and its object's members, which are looked up at delivery. */
-const eventSegment = (row: Row<'segments'>) => ({
-  object_id: row.object_id,
-  timerange: row.timerange,
-  ...(row.ts_offset !== null && { ts_offset: row.ts_offset }),
-  ...(row.last_duration !== null && { last_duration: row.last_duration }),
-  ...(row.sample_offset !== null && { sample_offset: Number(row.sample_offset) }),
-  ...(row.sample_count !== null && { sample_count: Number(row.sample_count) }),
 })

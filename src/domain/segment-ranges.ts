@@ -20,7 +20,7 @@ export const byStart = (direction: 'asc' | 'desc'): Order<'segments'>[] => [
   { column: 'start_ns', direction },
 ]
 
-const startingIn = (flow: Timeline, startNs: bigint | undefined, endNs: bigint | undefined): Predicate =>
+export const startingIn = (flow: Timeline, startNs: bigint | undefined, endNs: bigint | undefined): Predicate =>
   and(
     onTimeline(flow),
     ...(startNs === undefined ? [] : [compare('start_ns', '>=', startNs)]),

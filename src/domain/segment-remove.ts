@@ -1,57 +1,95 @@
-import { and, eq, isIn } from '../core/predicate.ts'
+import { and, isIn } from '../core/predicate.ts'
 import { TimeRange } from '../core/time-range.ts'
 import type { Row } from '../storage/schema.ts'
 import type { WriteTx } from '../storage/tables.ts'
-import { changeReferences, findObjects, objectLocks, removeObjects } from './media-object.ts'
+import { changeReferences, findObjects, objectLocks, type RemovalOptions, removeObjects } from './media-object.ts'
 import type { DomainEvent } from './record.ts'
-import { segmentRange, type Timeline } from './segment-ranges.ts'
+import { onTimeline, segmentRange, type Timeline } from './segment-ranges.ts'
+
+type SegmentRow = Row<'segments'>
 
 /**
  * Takes segments off a timeline: their references are counted out, and objects nothing refers to any more go, their bytes behind
  * this transaction. The caller holds the flow's lock and mends the flow's own row.
  */
-export const removeSegments = async (tx: WriteTx, nowUs: bigint, flow: Timeline, rows: readonly Row<'segments'>[]): Promise<void> => {
-  for (let start = 0; start < rows.length; start += CHUNK) await removeChunk(tx, nowUs, flow, rows.slice(start, start + CHUNK))
+export const removeSegments = async (
+  tx: WriteTx,
+  nowUs: bigint,
+  flow: Timeline,
+  rows: readonly SegmentRow[],
+  options: RemovalOptions = {},
+): Promise<void> => {
+  for (const chunk of chunks(rows)) {
+    const uses = await lockUses(tx, chunk)
+    await deleteRows(tx, flow, chunk)
+    const unused = await changeReferences(tx, flow, new Map([...uses].map(([id, count]) => [id, -count])))
+    const gone = await findObjects(tx, unused)
+    await removeObjects(
+      tx,
+      nowUs,
+      [...gone.values()].filter((row) => !row.explicit),
+      options,
+    )
+  }
+}
+
+/**
+ * Carries segments from one timeline of a flow to another, as they are: from the live one to the trash and back. What refers to their
+ * objects is counted over. The caller holds the flow's lock and mends the flow's own row.
+ */
+export const moveSegments = async (tx: WriteTx, from: Timeline, to: Timeline, rows: readonly SegmentRow[]): Promise<void> => {
+  for (const chunk of chunks(rows)) {
+    const uses = await lockUses(tx, chunk)
+    await deleteRows(tx, from, chunk)
+    await tx.insert(
+      'segments',
+      chunk.map((row) => ({ ...row, timeline_id: to.timeline_id })),
+    )
+    // In before out: no object is without a reference in between.
+    await changeReferences(tx, to, uses)
+    await changeReferences(tx, from, new Map([...uses].map(([id, count]) => [id, -count])))
+  }
 }
 
 /** Engines bound the length of an `in`. */
 const CHUNK = 5000
 
-const removeChunk = async (tx: WriteTx, nowUs: bigint, flow: Timeline, rows: readonly Row<'segments'>[]): Promise<void> => {
+function* chunks(rows: readonly SegmentRow[]): Generator<readonly SegmentRow[]> {
+  for (let start = 0; start < rows.length; start += CHUNK) yield rows.slice(start, start + CHUNK)
+}
+
+/** How often these segments use each object, init objects included; all of them are locked then. */
+const lockUses = async (tx: WriteTx, rows: readonly SegmentRow[]): Promise<Map<string, bigint>> => {
   await tx.lock(objectLocks(rows.map((row) => row.object_id)))
   const objects = await findObjects(tx, [...new Set(rows.map((row) => row.object_id))])
-  const inits = [...objects.values()].flatMap((row) => row.init_object_id ?? [])
-  await tx.lock(objectLocks(inits))
-  const changes = new Map<string, bigint>()
+  await tx.lock(objectLocks([...objects.values()].flatMap((row) => row.init_object_id ?? [])))
+  const uses = new Map<string, bigint>()
   for (const row of rows)
-    for (const id of [row.object_id, objects.get(row.object_id)?.init_object_id])
-      if (id != null) changes.set(id, (changes.get(id) ?? 0n) - 1n)
-  await tx.delete(
-    'segments',
-    and(
-      eq('flow_id', flow.id),
-      eq('timeline_id', flow.timeline_id),
-      isIn(
-        'start_ns',
-        rows.map((row) => row.start_ns),
-      ),
-    ),
-  )
-  const unused = await changeReferences(tx, flow, changes)
-  const gone = await findObjects(tx, unused)
-  await removeObjects(
-    tx,
-    nowUs,
-    [...gone.values()].filter((row) => !row.explicit),
-  )
+    for (const id of [row.object_id, objects.get(row.object_id)?.init_object_id]) if (id != null) uses.set(id, (uses.get(id) ?? 0n) + 1n)
+  return uses
+}
+
+const deleteRows = async (tx: WriteTx, flow: Timeline, rows: readonly SegmentRow[]): Promise<void> => {
+  const starts = rows.map((row) => row.start_ns)
+  await tx.delete('segments', and(onTimeline(flow), isIn('start_ns', starts)))
 }
 
 /** One `flows/segments_deleted` per contiguous run of what was really deleted, never reaching into empty space (10.1). `rows` by time. */
 export const deletionEvents = (
   flow: { readonly id: string; readonly source_id: string | null },
-  rows: readonly Row<'segments'>[],
+  rows: readonly Pick<SegmentRow, 'start_ns' | 'end_ns' | 'timerange'>[],
   collectedBy: DomainEvent['collectedBy'],
-): DomainEvent[] => {
+): DomainEvent[] =>
+  contiguousRuns(rows).map((run) => ({
+    type: 'flows/segments_deleted',
+    flowId: flow.id,
+    ...(flow.source_id !== null && { sourceId: flow.source_id }),
+    event: { flow_id: flow.id, timerange: run.canonical() },
+    ...(collectedBy && { collectedBy }),
+  }))
+
+/** Ranges without a gap that these segments, which are by time, fill together. */
+export const contiguousRuns = (rows: readonly Pick<SegmentRow, 'start_ns' | 'end_ns' | 'timerange'>[]): TimeRange[] => {
   const runs: TimeRange[] = []
   let previousEnd: bigint | undefined
   for (const row of rows) {
@@ -60,11 +98,5 @@ export const deletionEvents = (
     else runs.push(segmentRange(row))
     previousEnd = row.end_ns
   }
-  return runs.map((run) => ({
-    type: 'flows/segments_deleted',
-    flowId: flow.id,
-    ...(flow.source_id !== null && { sourceId: flow.source_id }),
-    event: { flow_id: flow.id, timerange: run.canonical() },
-    ...(collectedBy && { collectedBy }),
-  }))
+  return runs
 }

@@ -15,7 +15,7 @@ export const Url = Type.String({ minLength: 1, maxLength: 16384, title: 'a URL' 
 export const UrlLabel = Type.String({ minLength: 1, maxLength: 1024, title: 'a label of 1 to 1024 characters' })
 
 /** Places of one object besides our own. */
-const MAX_URLS = 100
+export const MAX_URLS = 100
 
 /** One segment of a POST body (tams-behaviour.md 6.2). */
 export const SegmentPost = Type.Object(

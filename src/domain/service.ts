@@ -43,7 +43,10 @@ export const serviceUseCases = ({ tables, backends, clock, settings, serviceVers
       ...named,
       min_object_timeout: formatTimestamp(BigInt(Math.floor(settings.minObjectTimeout * 1e9))),
       min_presigned_url_timeout: formatTimestamp(BigInt(Math.floor(presigned * 1e9))),
-      event_stream_mechanisms: [{ name: 'webhooks' }, ...(settings.strict ? [] : streams(context))],
+      event_stream_mechanisms: [
+        { name: 'webhooks', docs: `${context.baseUrl}/docs/#/Webhooks` },
+        ...(settings.strict ? [] : streams(context)),
+      ],
     }
   },
 
@@ -80,8 +83,8 @@ export const serviceUseCases = ({ tables, backends, clock, settings, serviceVers
 
 /** Mechanisms of our own (tams-behaviour.md 10.1). */
 const streams = ({ baseUrl }: Context) => [
-  { name: 'server-sent-events', docs: `${baseUrl}/docs/` },
-  { name: 'websocket', docs: `${baseUrl}/docs/` },
+  { name: 'server-sent-events', docs: `${baseUrl}/docs/#/Events/GET_events-stream` },
+  { name: 'websocket', docs: `${baseUrl}/docs/#/Events/GET_events-stream` },
 ]
 
 const compareBackends = (a: StorageBackend, b: StorageBackend): number => {

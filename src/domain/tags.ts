@@ -3,7 +3,7 @@ import { prefixBytes } from '../core/text-order.ts'
 import type { Row } from '../storage/schema.ts'
 import type { WriteTx } from '../storage/tables.ts'
 import type { Tags } from './storage-backend.ts'
-import { checker, TagValue } from './validate.ts'
+import { checker, TagSet, TagValue } from './validate.ts'
 
 export type TaggedEntity = 'flow' | 'source' | 'webhook' | 'segment'
 export type TagText = string | readonly string[]
@@ -14,16 +14,18 @@ export type TagFilter =
   | { readonly kind: 'exists'; readonly name: string; readonly exists: boolean }
 
 export const checkTagValue = checker(TagValue)
+export const checkTagSet = checker(TagSet)
 
 export const parseTags = (json: string): Tags => JSON.parse(json) as Tags
 
-/** One term per filter, on a table whose key column is `id`. */
-export const tagPredicates = (entity: TaggedEntity, filters: readonly TagFilter[]): Predicate[] =>
+/** One term per filter, on a table whose key column is `id`. `inTrash`: also on deleted rows, whose tags were deleted with them. */
+export const tagPredicates = (entity: TaggedEntity, filters: readonly TagFilter[], inTrash = false): Predicate[] =>
   filters.map((filter) => {
-    const named = and(eq('entity_type', entity), eq('deletion_id', ''), eq('name', filter.name))
-    if (filter.kind === 'exists') return related('tags', { entity_id: 'id' }, named, !filter.exists)
+    const on = inTrash ? { entity_id: 'id', deletion_id: 'deletion_id' } : { entity_id: 'id' }
+    const named = and(eq('entity_type', entity), ...(inTrash ? [] : [eq('deletion_id', '')]), eq('name', filter.name))
+    if (filter.kind === 'exists') return related('tags', on, named, !filter.exists)
     const valued = and(isIn('value_prefix', filter.values.map(valuePrefix)), isIn('value', filter.values), not(eq('empty_list', true)))
-    return related('tags', { entity_id: 'id' }, and(named, valued))
+    return related('tags', on, and(named, valued))
   })
 
 /** The same rule for tags that are not in a table (storage backends). */
@@ -37,10 +39,10 @@ export const matchesTags = (tags: Tags | undefined, filters: readonly TagFilter[
 
 const valuePrefix = (value: string): string => prefixBytes(value, 64)
 
-const tagRows = (entity: TaggedEntity, id: string, tags: Tags): Row<'tags'>[] =>
+const tagRows = (entity: TaggedEntity, id: string, tags: Tags, deletionId = ''): Row<'tags'>[] =>
   Object.entries(tags).flatMap(([name, value]): Row<'tags'>[] => {
     const values = typeof value === 'string' ? [value] : value
-    const row = { entity_type: entity, entity_id: id, deletion_id: '', name }
+    const row = { entity_type: entity, entity_id: id, deletion_id: deletionId, name }
     if (values.length === 0) return [{ ...row, position: 0, value_prefix: '', value: '', empty_list: true }]
     return values.map((text, position) => ({ ...row, position, value_prefix: valuePrefix(text), value: text, empty_list: false }))
   })
@@ -54,6 +56,18 @@ export const writeTags = async (tx: WriteTx, entity: TaggedEntity, id: string, b
   const added = Object.fromEntries(Object.entries(tags).filter(([name]) => changed(name, tags, before)))
   const rows = tagRows(entity, id, added)
   if (rows.length > 0) await tx.insert('tags', rows)
+}
+
+/** Tags go with their record to the trash (`to` is a deletion) and back (`to` is empty). */
+export const moveTags = async (tx: WriteTx, entity: TaggedEntity, id: string, from: string, to: string, tags: Tags): Promise<void> => {
+  const rows = tagRows(entity, id, tags, to)
+  if (rows.length === 0) return
+  await removeTags(tx, entity, id, from)
+  await tx.insert('tags', rows)
+}
+
+export const removeTags = async (tx: WriteTx, entity: TaggedEntity, id: string, deletionId: string): Promise<void> => {
+  await tx.delete('tags', and(eq('entity_type', entity), eq('entity_id', id), eq('deletion_id', deletionId)))
 }
 
 // Object.fromEntries defines members, so that a tag named __proto__ is a tag like any other.

@@ -1,13 +1,6 @@
-import type { ReadTx } from '../storage/tables.ts'
-import { collectedBy } from './collections.ts'
+import type { Collectors } from './collections.ts'
 import type { LoggedEvent } from './logged-event.ts'
 import type { WebhookSettings } from './webhook-schema.ts'
-
-/** Who collects the flow and the source of an event. */
-export interface Collectors {
-  readonly flow: readonly string[]
-  readonly source: readonly string[]
-}
 
 type Named = Pick<LoggedEvent, 'type' | 'flowId' | 'sourceId'>
 
@@ -29,14 +22,4 @@ export const isCollectedAsAsked = (settings: WebhookSettings, event: Named, coll
 const matches = (wanted: readonly string[] | undefined, collectors: readonly string[]): boolean => {
   if (wanted === undefined) return true
   return wanted.length === 0 ? collectors.length === 0 : wanted.some((id) => collectors.includes(id))
-}
-
-/** Of deletions as recorded with them; of other events as it is now. */
-export const collectorsOf = async (tx: ReadTx, event: LoggedEvent): Promise<Collectors> => {
-  if (event.collectedBy) return event.collectedBy
-  const { flowId, sourceId } = event
-  return {
-    flow: flowId === undefined ? [] : ((await collectedBy(tx, 'flow', [flowId])).get(flowId) ?? []),
-    source: sourceId === undefined ? [] : ((await collectedBy(tx, 'source', [sourceId])).get(sourceId) ?? []),
-  }
 }

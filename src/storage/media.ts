@@ -5,6 +5,10 @@
 export interface MediaStore {
   /** The storage backend's id. */
   readonly storageId: string
+  /** Throws `invalid` for a key that this engine cannot hold. Absent: it holds every key. */
+  checkKey?(key: string): void
+  /** Rejects with `unavailable` while upload URLs could not be made. Absent: they always can. Cheap after the first time. */
+  prepareUploads?(): Promise<void>
   /** Where a client PUTs the whole object. Valid for at least `expiresInSeconds`. */
   uploadUrl(key: string, options: UploadUrlOptions): Promise<UploadTarget>
   /** Where a client GETs the object. Called hundreds of times a page: synchronous and cheap. */
@@ -19,6 +23,13 @@ export interface MediaStore {
   /** undefined when there is no such object; throws `range_not_satisfiable`. */
   get(key: string, options?: GetOptions): Promise<MediaBody | undefined>
   head(key: string, signal?: AbortSignal): Promise<StoredObject | undefined>
+  /**
+   * Stores a copy of an object of another backend, in the engine's best way: without its bytes passing through this program, or in
+   * pieces that are kept when it fails, so that the same call later goes on behind them. The caller compares the bytes. Absent: `put`.
+   */
+  copyFrom?(key: string, source: CopySource, options: PutOptions): Promise<StoredObject>
+  /** Forgets what a failed `copyFrom` has kept for this key. Safe to repeat. */
+  discardCopy?(key: string, signal?: AbortSignal): Promise<void>
   /** Safe to repeat: a missing object is no error. */
   delete(keys: readonly string[], signal?: AbortSignal): Promise<void>
   /** In key order (by code point), for reconciliation. */
@@ -30,7 +41,14 @@ export interface UploadUrlOptions {
   readonly baseUrl: string
   readonly contentType: string
   readonly expiresInSeconds: number
+  readonly metadata?: ObjectMetadata
 }
+
+/**
+ * What an engine keeps with the bytes where it can without asking anything of the client, for people and programs that meet an object
+ * without its record: lower-case names and ASCII values, in S3 `x-amz-meta-…`. This program never reads it.
+ */
+export type ObjectMetadata = Readonly<Record<string, string>>
 
 export interface DownloadUrlOptions {
   /** The endpoint the client used, without a trailing slash; engines with servers of their own ignore it. */
@@ -52,7 +70,17 @@ export interface PutOptions {
   /** `Content-MD5` as sent: base64. */
   readonly md5?: string
   readonly ifAbsent?: boolean
+  readonly metadata?: ObjectMetadata
   readonly signal?: AbortSignal
+}
+
+/** An object that lies in `store` under `key`, as it was looked up. */
+export interface CopySource {
+  readonly store: MediaStore
+  readonly key: string
+  readonly object: StoredObject
+  /** The bytes from `start` to the end. */
+  open(start: number, signal?: AbortSignal): Promise<ReadableStream<Uint8Array>>
 }
 
 export interface StoredObject {

@@ -60,12 +60,20 @@ const table = <C extends Record<string, Column<unknown>>>(columns: C, rest: Loos
 /** JSON text in a cell; also the limit of every other text cell, in UTF-8 bytes (a VAST cell holds 128 KiB). */
 export const CELL_LIMIT = 120 * 1024
 
+/**
+ * While `meta` has a row of this name, the embedded engine refuses writes with `unavailable` and its value as the reason, but for
+ * programs that open the store to look after it.
+ */
+export const FROZEN_META = 'frozen'
+
 export const tables = {
   /** Key: (`id`, `deletion_id`), with `deletion_id = ''` while live, so that live and trashed rows never collide. */
   sources: table(
     {
       id: text,
       deletion_id: text,
+      /** true in the trash and null while live: the orders of what lies in the trash begin with it. */
+      trashed: optional(bool),
       format: text,
       label: optional(text),
       /** `'0'` + the first 64 bytes of the label, or `'1'` without one: unlabelled items come last, and first when reversed. */
@@ -85,6 +93,9 @@ export const tables = {
         ['deletion_id', 'created', 'id'],
         ['deletion_id', 'updated', 'id'],
         ['deletion_id', 'label_sort', 'id'],
+        ['trashed', 'created', 'id'],
+        ['trashed', 'updated', 'id'],
+        ['trashed', 'label_sort', 'id'],
       ],
       lock: (row) => `source:${row.id}`,
     },
@@ -94,6 +105,8 @@ export const tables = {
     {
       id: text,
       deletion_id: text,
+      /** As in `sources`. */
+      trashed: optional(bool),
       /** Which rows of `segments` belong to this flow. Made anew with each flow and never used again, so that the rows of a deleted
        * flow, worked off behind it, are never taken for those of a flow made again with its id. */
       timeline_id: text,
@@ -138,6 +151,9 @@ export const tables = {
         ['deletion_id', 'created', 'id'],
         ['deletion_id', 'metadata_updated', 'id'],
         ['deletion_id', 'label_sort', 'id'],
+        ['trashed', 'created', 'id'],
+        ['trashed', 'metadata_updated', 'id'],
+        ['trashed', 'label_sort', 'id'],
         ['source_id', 'deletion_id'],
         ['profile_id', 'deletion_id'],
       ],
@@ -175,7 +191,10 @@ export const tables = {
   objects: table(
     {
       id: text,
+      /** Always `''`: an id names one media object for as long as anything refers to it, also from the trash. */
       deletion_id: text,
+      /** The deletion that put an explicit object into the trash; null while it is not there. */
+      trash_id: optional(text),
       /** `allocated` until a first segment (or `POST /objects`) makes it `registered`. */
       state: text,
       /** `media` or `init`; null while allocated. */
@@ -198,10 +217,12 @@ export const tables = {
       explicit: bool,
       /** An allocation that is not registered by then may be swept. */
       expires: optional(time),
+      /** When to look next how large the bytes are; null once every controlled instance tells, or nobody looks any more. */
+      size_due: optional(time),
     },
     {
       key: ['id', 'deletion_id'],
-      indexes: [['expires']],
+      indexes: [['expires'], ['size_due']],
       lock: (row) => `object:${row.id}`,
     },
   ),
@@ -377,6 +398,8 @@ export const tables = {
       start_ns: optional(int64),
       end_ns: optional(int64),
       object_id: optional(text),
+      /** The soft deletion that this is the rest of; null: what is deleted is gone for good. */
+      deletion_id: optional(text),
       status: text,
       error: optional(text),
       created: time,
@@ -388,16 +411,11 @@ export const tables = {
     },
     {
       key: ['id'],
-      indexes: [
-        ['created', 'id'],
-        ['expiry_sort', 'id'],
-        ['flow_id', 'timeline_id'],
-        ['status', 'created'],
-      ],
+      indexes: [['created', 'id'], ['expiry_sort', 'id'], ['flow_id', 'timeline_id'], ['status', 'created'], ['deletion_id']],
     },
   ),
 
-  /** What one soft deletion took. */
+  /** What one soft deletion took. Its rows carry its id as `deletion_id`, segments of a range as `timeline_id`. */
   deletions: table(
     {
       id: text,
@@ -418,12 +436,19 @@ export const tables = {
       created: time,
       restored: optional(time),
       status: text,
+      /** JSON: segments that stayed behind when their flow alone was restored (`LeftSegments[]` of `domain/deletion.ts`). */
+      left_segments: optional(text),
+      /** JSON: what a worker has still to do for a restore (`RestoreTask[]` of `domain/deletion.ts`). */
+      tasks: optional(text),
     },
     {
       key: ['id'],
       indexes: [
         ['created', 'id'],
         ['entity_type', 'entity_id'],
+        ['flow_id', 'created', 'id'],
+        ['group_id', 'id'],
+        ['status', 'created', 'id'],
       ],
     },
   ),
@@ -496,7 +521,16 @@ export const tables = {
   /** Rows that writers of one key collide on, where the store has no row lock. */
   locks: table({ slot: int32, version: int64 }, { key: ['slot'] }),
   /** Insert-only marks of committed writes, where writers of one row would collide. */
-  changes: table({ id: text, table_name: text, time: time }, { key: ['id'] }),
+  changes: table(
+    {
+      id: text,
+      table_name: text,
+      time: time,
+      /** How many commits the row stands for: 1, or more where marks were put together. */
+      commits: int64,
+    },
+    { key: ['id'] },
+  ),
   meta: table({ name: text, value: text }, { key: ['name'], lock: (row) => `meta:${row.name}` }),
 } as const satisfies Record<string, Table>
 

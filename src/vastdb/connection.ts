@@ -58,7 +58,7 @@ export class Connection {
     let avoid: string | undefined
     return retrying(
       async () => {
-        const lease = this.#lease(avoid)
+        const lease = this.#lease(call, avoid)
         avoid = lease.url
         return this.#unsentElsewhere(call, lease)
       },
@@ -78,23 +78,14 @@ export class Connection {
     for (const endpoint of this.#endpoints) endpoint.close()
   }
 
-  async *#watched(body: AsyncIterable<Uint8Array>, url: string): AsyncGenerator<Uint8Array> {
-    try {
-      yield* body
-    } catch (error) {
-      if (error instanceof ConnectionFailed || error instanceof TimedOut) this.pool.lost(url, error)
-      throw error
-    }
-  }
-
-  #lease(avoid: string | undefined): Lease<HttpEndpoint> {
-    return this.pool.acquire({ avoid })
+  #lease({ method }: Call, avoid: string | undefined): Lease<HttpEndpoint> {
+    return this.pool.acquire({ kind: method === 'GET' || method === 'HEAD' ? 'read' : 'write', avoid })
   }
 
   /** A request that no server can have seen (connection refused) goes to the other endpoints at once, whatever its method; JVM clients do the same. */
   async #unsentElsewhere(call: Call, first: Lease<HttpEndpoint>): Promise<Answer> {
     const tried = new Set<string>()
-    for (let lease = first; ; lease = this.#lease(lease.url)) {
+    for (let lease = first; ; lease = this.#lease(call, lease.url)) {
       try {
         const answer = await this.open(call, lease)
         return { headers: answer.headers, body: await readAll(answer.body) }
@@ -116,12 +107,28 @@ export class Connection {
         signal: call.signal,
         operation,
       })
-      lease.succeeded()
-      return { ...answer, body: this.#watched(answer.body, lease.url) }
+      lease.answered()
+      return { ...answer, body: untilEnd(answer.body, lease) }
     } catch (error) {
-      if (error instanceof ConnectionFailed || error instanceof TimedOut) lease.failed(error)
-      else lease.released()
+      endBadly(lease, error)
       throw error
     }
+  }
+}
+
+const endBadly = (lease: Lease<HttpEndpoint>, error: unknown): void => {
+  if (error instanceof ConnectionFailed || error instanceof TimedOut) lease.failed(error)
+  else lease.released()
+}
+
+/** The endpoint is in use until its answer has been read; an answer that breaks off is its failure. */
+async function* untilEnd(body: AsyncIterable<Uint8Array>, lease: Lease<HttpEndpoint>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* body
+  } catch (error) {
+    endBadly(lease, error)
+    throw error
+  } finally {
+    lease.succeeded()
   }
 }

@@ -1,6 +1,6 @@
 export { type ClientOptions, type TransactionOptions, VastClient } from './client.ts'
 export { Database } from './database.ts'
-export type { EndpointHealth } from './endpoints.ts'
+export type { EndpointHealth, RequestKind } from './endpoints.ts'
 export * from './errors.ts'
 export type { ProjectionColumns } from './projections.ts'
 export { type Query, splitsFor } from './query.ts'

@@ -33,7 +33,9 @@ export async function* readSplit(scope: Scope, query: SplitQuery): AsyncGenerato
   let avoid: string | undefined
   let idle = 0
   for (let attempt = 0; cursors.some((cursor) => cursor !== FINISHED); attempt++) {
-    const lease = connection.pool.acquire({ prefer: query.headers.split.index + (avoid === undefined ? 0 : attempt), avoid })
+    const { index, total } = query.headers.split
+    // A query of one split is a look-up, for the quickest endpoint; a scan is for all of them.
+    const lease = connection.pool.acquire({ prefer: total > 1 ? index + (avoid === undefined ? 0 : attempt) : undefined, avoid })
     let progress = false
     try {
       for await (const chunk of readAnswer(scope, query, cursors, lease)) {

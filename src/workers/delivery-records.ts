@@ -1,4 +1,6 @@
-import { and, eq } from '../core/predicate.ts'
+import { eq, isIn } from '../core/predicate.ts'
+import { listAll } from '../domain/list-all.ts'
+import type { Row } from '../storage/schema.ts'
 import type { Tables, WriteTx } from '../storage/tables.ts'
 import type { Lease } from './lease.ts'
 import { attemptRows, slotAfter, type WebhookState } from './webhook-state.ts'
@@ -17,9 +19,7 @@ export const saveProgress = async (tables: Tables, lease: Lease, states: readonl
     .write(async (tx) => {
       await lease.keep(tx)
       await tx.lock(taken.map(({ state }) => `webhook:${state.row.id}`))
-      const next = new Map<WebhookState, number>()
-      for (const each of taken) next.set(each.state, await saveOne(tx, each))
-      return next
+      return saveAll(tx, taken)
     })
     .catch((error: unknown) => {
       for (const { state } of taken) state.dirty = true
@@ -33,20 +33,39 @@ export const saveProgress = async (tables: Tables, lease: Lease, states: readonl
 
 type Taken = Pick<WebhookState, 'position' | 'pending' | 'verdict'> & { readonly state: WebhookState }
 
-const saveOne = async (tx: WriteTx, { state, position, pending, verdict }: Taken): Promise<number> => {
-  const { id } = state.row
-  const firstSlot = state.nextSlot ?? (await storedSlot(tx, id))
-  const present = await tx.find('webhooks', [id])
-  if (!present) return firstSlot
-  const edited = present.updated !== state.row.updated
-  const moved = await tx.update('webhook_cursors', and(eq('webhook_id', id), eq('position', state.stored)), {
-    position,
-    ...(!edited && { attempts: state.failures, next_attempt: state.nextAttemptUs }),
-  })
-  if (verdict && !edited && moved > 0) await tx.update('webhooks', eq('id', id), { status: verdict.status, error: verdict.error })
-  else if (present.status === 'created' && state.attempted) await tx.update('webhooks', eq('id', id), { status: 'started' })
-  await tx.put('deliveries', attemptRows(id, pending, firstSlot))
-  return firstSlot + pending.length
+/** A few statements for all of them: they are written several times a second. */
+const saveAll = async (tx: WriteTx, taken: readonly Taken[]): Promise<Map<WebhookState, number>> => {
+  if (taken.length === 0) return new Map()
+  const ids = taken.map(({ state }) => state.row.id)
+  const limit = ids.length
+  const webhooks = new Map((await listAll(tx, 'webhooks', { where: isIn('id', ids), limit })).map((row) => [row.id, row]))
+  const cursors = new Map(
+    (await listAll(tx, 'webhook_cursors', { where: isIn('webhook_id', ids), limit })).map((row) => [row.webhook_id, row]),
+  )
+  const moved: Row<'webhook_cursors'>[] = []
+  const changed: Row<'webhooks'>[] = []
+  const attempts: Row<'deliveries'>[] = []
+  const slots = new Map<WebhookState, number>()
+  for (const { state, position, pending, verdict } of taken) {
+    const { id } = state.row
+    const firstSlot = state.nextSlot ?? (await storedSlot(tx, id))
+    slots.set(state, firstSlot)
+    const webhook = webhooks.get(id)
+    if (!webhook) continue
+    const cursor = cursors.get(id)
+    const stands = cursor?.position === state.stored
+    const edited = webhook.updated !== state.row.updated
+    if (cursor && stands)
+      moved.push({ ...cursor, position, ...(!edited && { attempts: state.failures, next_attempt: state.nextAttemptUs }) })
+    if (verdict && !edited && stands) changed.push({ ...webhook, status: verdict.status, error: verdict.error })
+    else if (webhook.status === 'created' && state.attempted) changed.push({ ...webhook, status: 'started' })
+    attempts.push(...attemptRows(id, pending, firstSlot))
+    slots.set(state, firstSlot + pending.length)
+  }
+  await tx.put('webhook_cursors', moved)
+  await tx.put('webhooks', changed)
+  await tx.put('deliveries', attempts)
+  return slots
 }
 
 const storedSlot = async (tx: WriteTx, webhookId: string): Promise<number> =>

@@ -1,6 +1,9 @@
+import { randomUUID } from 'node:crypto'
+import type { Clock } from '../core/clock.ts'
 import { eq, isIn } from '../core/predicate.ts'
 import type { MediaBackend } from '../domain/storage-backend.ts'
 import type { Tables } from '../storage/tables.ts'
+import { acquireLease, releaseLease } from './lease.ts'
 import type { Worker } from './worker.ts'
 
 const BATCH = 200
@@ -58,3 +61,19 @@ export const mediaRemovalWorker = ({
     return rows.length >= BATCH
   },
 })
+
+/** Does the worker's work here and now, unless a service is there to do it. */
+export const removeQueuedMedia = async (deps: {
+  readonly tables: Tables
+  readonly backends: readonly MediaBackend[]
+  readonly clock: Clock
+}): Promise<void> => {
+  const worker = mediaRemovalWorker(deps)
+  const lease = await acquireLease(deps.tables, deps.clock, worker.name, randomUUID())
+  if (!lease) return
+  try {
+    while (await worker.step(lease, new AbortController().signal)) await Promise.resolve()
+  } finally {
+    await releaseLease(deps.tables, lease)
+  }
+}

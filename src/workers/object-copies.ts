@@ -1,11 +1,14 @@
-import { createHash } from 'node:crypto'
 import type { Clock } from '../core/clock.ts'
 import { and, compare, eq } from '../core/predicate.ts'
+import { objectMetadata } from '../domain/flow-storage.ts'
 import { findObjects, isControlled, type ObjectInstance, parseInstances } from '../domain/media-object.ts'
 import { saveInstances } from '../domain/object-instances.ts'
+import { recordSizes } from '../domain/object-sizes.ts'
 import type { MediaBackend } from '../domain/storage-backend.ts'
+import type { MediaStore } from '../storage/media.ts'
 import type { Row } from '../storage/schema.ts'
 import type { Tables, WriteTx } from '../storage/tables.ts'
+import { CopyDiffers, compareWithHash, copyMedia, hashing } from './copy-media.ts'
 import type { GuardedFetch } from './guarded-fetch.ts'
 import { keepingLease, type Lease } from './lease.ts'
 import type { Worker } from './worker.ts'
@@ -51,18 +54,22 @@ const copyBytes = async (
   signal: AbortSignal,
 ): Promise<number | undefined> => {
   const object = await tables.read(async (tx) => (await findObjects(tx, [job.object_id])).get(job.object_id))
-  if (!object || !parseInstances(object).some((instance) => isTarget(instance, job))) return undefined
   const to = backends.find(({ info }) => info.id === job.storage_id)?.store
+  if (!object || !parseInstances(object).some((instance) => isTarget(instance, job))) {
+    await to?.discardCopy?.(job.media_key, signal)
+    return undefined
+  }
   if (!to) throw new Error(`there is no storage backend ${job.storage_id}`)
   const instances = parseInstances(object)
-  const original = (await openControlled(backends, instances, signal)) ?? (await openUncontrolled(request, instances, job.attempts, signal))
+  const flowId = object.allocated_for ?? object.first_referenced_by_flow
+  const options = { signal, ...(flowId !== null && { metadata: objectMetadata(flowId) }) }
+  const source = findControlled(backends, instances)
+  if (source) return (await copyMedia(source.store, source.key, to, job.media_key, options)).size
+  const original = await openUncontrolled(request, instances, job.attempts, signal)
   const contentType = original.contentType ?? object.content_type ?? 'application/octet-stream'
-  const [written, sent] = await hashing((body) => to.put(job.media_key, body, { contentType, signal }), original.body)
-  const copy = await to.get(job.media_key, { signal })
-  if (!copy) throw new Error('the copy is not there')
-  const received = await digest(copy.body)
-  if ((original.size !== undefined && written.size !== original.size) || received !== sent)
-    throw new Error('the copy differs from its original')
+  const [written, sent] = await hashing((body) => to.put(job.media_key, body, { ...options, contentType }), original.body)
+  if (original.size !== undefined && written.size !== original.size) throw new CopyDiffers()
+  await compareWithHash(to, job.media_key, sent, signal)
   return written.size
 }
 
@@ -73,17 +80,13 @@ interface Original {
   readonly size: number | undefined
 }
 
-const openControlled = async (
+const findControlled = (
   backends: readonly MediaBackend[],
   instances: readonly ObjectInstance[],
-  signal: AbortSignal,
-): Promise<Original | undefined> => {
-  for (const instance of instances.filter(isControlled)) {
-    const from = instance.status === 'ready' ? backends.find(({ info }) => info.id === instance.storage_id)?.store : undefined
-    if (!from) continue
-    const found = await from.get(instance.key, { signal })
-    if (!found) throw new Error('the bytes of the object are not there')
-    return found
+): { readonly store: MediaStore; readonly key: string } | undefined => {
+  for (const { status, storage_id, key } of instances.filter(isControlled)) {
+    const store = status === 'ready' ? backends.find(({ info }) => info.id === storage_id)?.store : undefined
+    if (store) return { store, key }
   }
   return undefined
 }
@@ -112,33 +115,6 @@ const openUncontrolled = async (
   return { body, ...(type !== null && { contentType: type }), size: length === null ? undefined : Number(length) }
 }
 
-const hashing = async <T>(
-  use: (body: ReadableStream<Uint8Array>) => Promise<T>,
-  body: ReadableStream<Uint8Array>,
-): Promise<[T, string]> => {
-  const hash = createHash('sha256')
-  const tap = new TransformStream<Uint8Array, Uint8Array>({
-    transform(chunk, controller) {
-      hash.update(chunk)
-      controller.enqueue(chunk)
-    },
-  })
-  const tapped = body.pipeThrough(tap)
-  try {
-    return [await use(tapped), hash.digest('hex')]
-  } catch (error) {
-    // A backend that failed early has not read it: what holds the source open must be let go. Fails where it has been cancelled already.
-    await tapped.cancel(error).catch(() => undefined)
-    throw error
-  }
-}
-
-const digest = async (body: ReadableStream<Uint8Array>): Promise<string> => {
-  const hash = createHash('sha256')
-  for await (const chunk of body) hash.update(chunk)
-  return hash.digest('hex')
-}
-
 const isTarget = (instance: ObjectInstance, job: Row<'media_copies'>): boolean =>
   isControlled(instance) && instance.storage_id === job.storage_id && instance.key === job.media_key && instance.status === 'copying'
 
@@ -156,6 +132,7 @@ const settle = async (tx: WriteTx, clock: Clock, lease: Lease, job: Row<'media_c
         isTarget(instance, job) ? { storage_id: job.storage_id, key: job.media_key, status: 'ready' } : instance,
       ),
     )
+    await recordSizes(tx, [{ object_id: job.object_id, storage_id: job.storage_id, key: job.media_key, size }])
     return
   }
   // The object or this instance of it went while its bytes were copied. Until now this job's row kept the key from being used again.

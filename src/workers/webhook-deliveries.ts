@@ -4,8 +4,11 @@ import type { Deps } from '../domain/deps.ts'
 import { lastSeq } from '../domain/event-log.ts'
 import { messageContext } from '../domain/event-render.ts'
 import { EventWindow, type WindowRow } from '../domain/event-window.ts'
+import { listAll } from '../domain/list-all.ts'
 import { asksForCollectors, concerns, isCollectedAsAsked } from '../domain/webhook-filter.ts'
 import type { ReadTx } from '../storage/tables.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import { DeliveryPace } from './delivery-pace.ts'
 import { saveProgress } from './delivery-records.ts'
 import { afterFailure, isDelivered } from './delivery-schedule.ts'
 import type { GuardedFetch } from './guarded-fetch.ts'
@@ -20,15 +23,23 @@ export interface DeliveryDeps extends Deps {
   readonly baseUrl: string
   /** From 0 to 1, for jitter. */
   readonly random?: () => number
+  readonly pace?: DeliveryPace
+  readonly observer?: DeliveryObserver
 }
+
+/** Told how deliveries go, in the process that does them. */
+export type DeliveryObserver = Pick<Metrics, 'backlog' | 'webhookAttempt'>
 
 /** How often the log is looked at, also while something is delivered: many events at one time cost less than each alone. */
 const POLL_MS = 50
 const SAVE_MS = 200
+/** Webhooks of one transaction. */
+const SAVED_AT_ONCE = 200
 const KEEP_MS = 10_000
 /** A webhook gives its place to the next after so long. */
 const SLICE_MS = 500
 const BATCH = 100
+const TELL_MS = 5000
 /** Passing over so many events of no concern is worth a write: it lets them be forgotten. */
 const SKIPPED = 500n
 const MANY = 1_000_000
@@ -53,6 +64,7 @@ export const webhookDeliveryWorker = (deps: DeliveryDeps): Worker => {
 class Deliveries {
   private readonly window: EventWindow
   private readonly context: Context
+  private readonly pace: DeliveryPace
   /** In the order in which they get their turn. */
   private readonly states = new Map<string, WebhookState>()
   private readonly running = new Map<WebhookState, Promise<void>>()
@@ -62,10 +74,12 @@ class Deliveries {
   private end = 0n
   private savedMs = 0
   private keptMs = 0
+  private toldMs = Number.NEGATIVE_INFINITY
 
   constructor(private readonly deps: DeliveryDeps) {
     this.window = new EventWindow(deps.tables)
     this.context = messageContext(deps.baseUrl)
+    this.pace = deps.pace ?? new DeliveryPace()
   }
 
   /** Ends when no webhook has anything due. */
@@ -79,6 +93,7 @@ class Deliveries {
         if (performance.now() - lookedMs >= POLL_MS) {
           lookedMs = performance.now()
           await this.refresh(lease)
+          await this.tell()
         }
         if (!signal.aborted) this.startDue(limit)
         if (this.running.size === 0) break
@@ -116,9 +131,24 @@ class Deliveries {
     this.webhooksVersion = webhooks
   }
 
+  private async tell(): Promise<void> {
+    const { observer, clock } = this.deps
+    if (!observer || performance.now() - this.toldMs < TELL_MS) return
+    this.toldMs = performance.now()
+    let events = 0n
+    let least: bigint | undefined
+    for (const { position } of this.states.values()) {
+      if (position >= this.end) continue
+      events += this.end - position
+      if (least === undefined || position < least) least = position
+    }
+    const oldest = least === undefined ? undefined : (await this.window.read(least, 1))[0]
+    observer.backlog({ events: Number(events), oldestSeconds: oldest ? Number(clock.nowUs() - oldest.row.time) / 1e6 : 0 })
+  }
+
   private async reload(tx: ReadTx): Promise<void> {
-    const { rows } = await tx.list('webhooks', { where: isIn('status', ['created', 'started']), limit: MANY })
-    const cursors = new Map((await tx.list('webhook_cursors', { where: everything, limit: MANY })).rows.map((row) => [row.webhook_id, row]))
+    const rows = await listAll(tx, 'webhooks', { where: isIn('status', ['created', 'started']), limit: MANY })
+    const cursors = new Map((await listAll(tx, 'webhook_cursors', { where: everything, limit: MANY })).map((row) => [row.webhook_id, row]))
     const active = new Set(rows.map((row) => row.id))
     for (const [id, state] of this.states) if (!active.has(id)) this.drop(state)
     for (const row of rows) {
@@ -187,25 +217,34 @@ class Deliveries {
       if (rows.length === 0) return
       for (const row of rows) {
         if (state.stale || signal.aborted) return
-        if (!(await this.isWanted(state, row))) state.position = row.row.seq
+        if (!this.concerns(state, row) || !(await this.isCollected(state, row))) state.position = row.row.seq
         else if (!(await this.deliverOne(state, row, signal))) return
       }
     } while (performance.now() < until)
   }
 
-  private async isWanted({ settings }: WebhookState, row: WindowRow): Promise<boolean> {
-    const { type, flow_id, source_id } = row.row
-    const named = { type, flowId: flow_id ?? undefined, sourceId: source_id ?? undefined }
-    if (!concerns(settings, named)) return false
-    return !asksForCollectors(settings) || isCollectedAsAsked(settings, named, await row.collectedBy(this.deps.tables))
+  private named({ row: { type, flow_id, source_id } }: WindowRow) {
+    return { type, flowId: flow_id ?? undefined, sourceId: source_id ?? undefined }
+  }
+
+  // Of most events this is all there is to ask, many thousand times a second.
+  private concerns({ settings }: WebhookState, row: WindowRow): boolean {
+    return concerns(settings, this.named(row))
+  }
+
+  private async isCollected({ settings }: WebhookState, row: WindowRow): Promise<boolean> {
+    return !asksForCollectors(settings) || isCollectedAsAsked(settings, this.named(row), await row.collectedBy(this.deps.tables))
   }
 
   private async deliverOne(state: WebhookState, row: WindowRow, signal: AbortSignal): Promise<boolean> {
     const body = await row.text(this.deps, this.context, state.options, state.optionsKey)
     const { seq } = row.row
+    await this.pace.turn(state.host, signal)
+    if (state.stale || signal.aborted) return false
     state.tryingSinceMs = performance.now()
     try {
       const attempt = await tryDelivery(this.deps, state.row, { id: messageId(state.row.id, seq), body }, signal)
+      this.deps.observer?.webhookAttempt(attempt.status)
       const nowUs = this.deps.clock.nowUs()
       state.note(seq, attempt, nowUs)
       if (isDelivered(attempt)) return true
@@ -228,7 +267,8 @@ class Deliveries {
     )
     this.savedMs = now
     if (worth.length === 0 && now - this.keptMs < KEEP_MS) return
-    await saveProgress(this.deps.tables, lease, worth)
+    for (let from = 0; from === 0 || from < worth.length; from += SAVED_AT_ONCE)
+      await saveProgress(this.deps.tables, lease, worth.slice(from, from + SAVED_AT_ONCE))
     this.keptMs = now
   }
 }

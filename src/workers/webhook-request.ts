@@ -24,7 +24,11 @@ export const tryDelivery = async (
   const nowUs = clock.nowUs()
   const timestamp = String(nowUs / 1_000_000n)
   const started = performance.now()
-  const late = AbortSignal.timeout(TIMEOUT_MS)
+  // One controller for all of a try: signals combined by the runtime stay until their time-out, thousands at a time.
+  const ending = new AbortController()
+  const end = () => ending.abort(signal.reason)
+  const timer = setTimeout(() => ending.abort(new DOMException(`no answer within ${TIMEOUT_MS} ms`, 'TimeoutError')), TIMEOUT_MS)
+  signal.addEventListener('abort', end)
   try {
     const response = await request({
       url: webhook.url,
@@ -39,7 +43,7 @@ export const tryDelivery = async (
       },
       body,
       timeoutMs: TIMEOUT_MS,
-      signal: AbortSignal.any([signal, late]),
+      signal: ending.signal,
     })
     await discard(response)
     const wait = retryAfter(response.headers.get('retry-after'), nowUs)
@@ -47,6 +51,9 @@ export const tryDelivery = async (
   } catch (error) {
     if (signal.aborted) throw error
     return { error: error instanceof Error ? error.message.slice(0, 500) : String(error), durationMs: performance.now() - started }
+  } finally {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', end)
   }
 }
 

@@ -3,7 +3,7 @@ import * as fc from 'fast-check'
 import { TamsError } from '../../src/core/errors.ts'
 import { eq } from '../../src/core/predicate.ts'
 import { emptyModel, id, type Model, models } from './model.ts'
-import { type Json, type OpenAnalytics, openAnalytics } from './open.ts'
+import { type Json, NOW_US, type OpenAnalytics, openAnalytics } from './open.ts'
 
 let open: OpenAnalytics
 let model: Model
@@ -44,7 +44,10 @@ describe('what is kept', () => {
     expect((await ask('/time-range-analysis')).cache).toBe('result')
     const [gone] = model.segments
     if (!gone) throw new Error('there are no segments')
-    await open.tables.write((tx) => tx.delete('segments', eq('object_id', gone.object_id)).then(() => undefined))
+    await open.tables.write(async (tx) => {
+      await tx.delete('segments', eq('object_id', gone.object_id))
+      for (const { row } of model.flows) await tx.update('flows', eq('id', row.id), { segments_updated: NOW_US })
+    })
     const left = model.segments.filter((row) => row.object_id !== gone.object_id).length
     expect(await ask('/time-range-analysis')).toMatchObject({ cache: 'none', count: left })
     await open.fill(model.rows)

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { createHash } from 'node:crypto'
 import {
   type Data,
   Dictionary,
@@ -14,6 +15,7 @@ import {
   Utf8,
   vectorFromArray,
 } from 'apache-arrow'
+import { packBatch, unpackBatch } from '../../analytics/batch-transfer.ts'
 import { Engine } from '../../analytics/engine.ts'
 import { type LoadColumn, type LoadedTable, load } from '../../analytics/load.ts'
 
@@ -43,6 +45,9 @@ const loaded = (columns: readonly LoadColumn[], ...batches: readonly RecordBatch
   load(engine, { name: `table${++names}`, columns, batches: given(...batches) })
 const rowsOf = async (table: LoadedTable, sql = 'select * from v') =>
   (await engine.query({ sql, views: { v: table.select }, maxRows: 100_000, timeoutMs: 5000 })).rows
+
+const hex = (i: number): string => createHash('md5').update(String(i)).digest('hex')
+const uuid = (i: number): string => hex(i).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
 
 const INT: LoadColumn = { name: 'n', kind: 'int64' }
 const TEXT: LoadColumn = { name: 't', kind: 'text' }
@@ -82,6 +87,44 @@ describe('loading Arrow batches', () => {
     for (const word of [...part(0), ...part(3), ...part(100)]) counts.set(word, (counts.get(word) ?? 0n) + 1n)
     expect(new Map(rows as [string, bigint][])).toEqual(counts)
     await table.drop()
+  })
+
+  test.each([
+    ['of 32 digits', (i: number) => hex(i)],
+    ['UUIDs', (i: number) => uuid(i)],
+    ['any text', (i: number) => `tape ${i}/ü`],
+    ['of all kinds', (i: number) => [hex(i), uuid(i), `tape ${i}`, hex(i).toUpperCase(), uuid(i).toUpperCase(), ''][i % 6] ?? ''],
+    ['of all kinds, UUIDs first', (i: number) => [uuid(i), hex(i), `${hex(i)}0`, `${uuid(i)}0`, uuid(i).replace('-', '_')][i % 5] ?? ''],
+  ])('gives ids of objects a key, and back in full: %s', async (_, make) => {
+    const ids = Array.from({ length: 3000 }, (_, i) => make(i))
+    const all = [...ids, ...ids]
+    const table = await loaded([{ name: 'id', kind: 'object' }], batchOf({ id: texts(ids) }), batchOf({ id: texts(ids) }))
+    expect((await rowsOf(table, 'select id from v')).map(([each]) => String(each)).toSorted()).toEqual(all.toSorted())
+    expect(await rowsOf(table, 'select count(distinct object), count(distinct id) from v')).toEqual([
+      [BigInt(new Set(ids).size), BigInt(new Set(ids).size)],
+    ])
+    // Another table, which begins with another kind of id, has the same keys.
+    const others = await loaded([{ name: 'id', kind: 'object' }], batchOf({ id: texts(ids.toReversed()) }))
+    const joined = 'select count(*), count(*) filter (a.id = b.id) from v a join w b on a.object = b.object'
+    const views = { v: table.select, w: others.select }
+    const pairs = BigInt(ids.reduce((sum, each) => sum + 2 * ids.filter((other) => other === each).length, 0))
+    expect((await engine.query({ sql: joined, views, maxRows: 1, timeoutMs: 5000 })).rows).toEqual([[pairs, pairs]])
+    await table.drop()
+    await others.drop()
+  })
+
+  test('goes through another thread as it is, slices too', () => {
+    const values = Array.from({ length: 100 }, (_, i) => (i % 3 === 0 ? null : BigInt(i)))
+    const words = values.map((value) => (value === null ? null : `wörd ${value}`))
+    const flags = first(vectorFromArray(values.map((value) => (value === null ? null : value % 2n === 0n))).data)
+    const whole = batchOf({ n: integers(values), t: texts(words), b: flags })
+    const shown = (batch: RecordBatch) =>
+      batch.toArray().map((row) => JSON.stringify(row, (_, value) => (typeof value === 'bigint' ? `${value}` : value)))
+    for (const batch of [whole.slice(5, 78), whole.slice(0, 3), whole]) {
+      const expected = shown(batch)
+      const { packed, transfer } = packBatch(batch)
+      expect(shown(unpackBatch(structuredClone(packed, { transfer })))).toEqual(expected)
+    }
   })
 
   test('reads slices of batches, whose bits do not begin at a byte', async () => {

@@ -151,6 +151,7 @@ const build = (flows: readonly FlowDrawing[], objects: readonly ObjectDrawing[])
 const sourceRow = (n: number): Row<'sources'> => ({
   id: id(2, n),
   deletion_id: '',
+  trashed: null,
   format: FORMATS[0] ?? '',
   label: null,
   label_sort: '1',
@@ -166,6 +167,7 @@ const sourceRow = (n: number): Row<'sources'> => ({
 const objectRow = (drawing: ObjectDrawing, n: number): Row<'objects'> => ({
   id: `object ${n}`,
   deletion_id: drawing.trashed ? 'd' : '',
+  trash_id: null,
   state: drawing.state,
   kind: 'media',
   allocated_for: null,
@@ -182,11 +184,15 @@ const objectRow = (drawing: ObjectDrawing, n: number): Row<'objects'> => ({
   registered: drawing.state === 'registered' ? drawing.created + BigInt(drawing.latency) : null,
   explicit: n === 0,
   expires: null,
+  size_due: null,
 })
+
+// No timeline is ever used again, by whichever store.
+let timelines = 0
 
 const addFlow = (rows: Rows, drawing: FlowDrawing, n: number) => {
   const flowId = id(1, n)
-  const timelineId = `t${n}`
+  const timelineId = `t${++timelines}`
   const timeline: Row<'segments'>[] = []
   const hidden: [string, string, string][] = []
   let at = drawing.start
@@ -263,6 +269,7 @@ const flowRow = (
 ): Row<'flows'> => ({
   id: flowId,
   deletion_id: drawing.trashed ? `d${n}` : '',
+  trashed: drawing.trashed ? true : null,
   timeline_id,
   source_id: id(2, drawing.source),
   format: FORMATS[drawing.format] ?? '',
@@ -297,3 +304,29 @@ const flowRow = (
   segment_count: BigInt(visible.length),
   hidden: hidden.length === 0 ? null : JSON.stringify(hidden),
 })
+
+/** A live segment, and a live flow of such, for tests that need certain ones. */
+export const segmentOf = (flowId: string, timelineId: string, startNs: bigint, lengthNs: bigint, objectId: string): Row<'segments'> => ({
+  ...segmentRow(flowId, timelineId, startNs, startNs + lengthNs, { object: 0, created: BASE_US }),
+  object_id: objectId,
+})
+
+export const flowOf = (flowId: string, timelineId: string, segments: readonly Row<'segments'>[]): Row<'flows'> =>
+  flowRow(PLAIN, flowId, timelineId, 0, segments, [])
+
+const PLAIN: FlowDrawing = {
+  source: 0,
+  format: 0,
+  codec: null,
+  container: null,
+  rate: null,
+  created: BASE_US,
+  trashed: false,
+  site: undefined,
+  flowRetention: undefined,
+  segmentRetention: undefined,
+  start: 0n,
+  toTheEnd: false,
+  segments: [],
+  dead: 0,
+}

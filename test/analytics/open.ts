@@ -7,9 +7,9 @@ import type { Analytics } from '../../analytics/service.ts'
 import { errors } from '../../api/plugins/errors.ts'
 import { everything } from '../../src/core/predicate.ts'
 import { tables as definitions, type TableName } from '../../src/storage/schema.ts'
-import { openSqliteTables } from '../../src/storage/sqlite/index.ts'
 import type { Tables } from '../../src/storage/tables.ts'
 import { createLog } from '../../src/telemetry/log.ts'
+import { openTestTables } from '../support/engines.ts'
 import type { Rows } from './model.ts'
 
 export const NOW_US = BigInt(Date.UTC(2026, 10, 21, 8)) * 1000n
@@ -38,7 +38,7 @@ export const openAnalytics = async (
 ): Promise<OpenAnalytics> => {
   const root = await mkdtemp(path.join(tmpdir(), 'tams-analytics-'))
   const clock = { nowUs: () => NOW_US }
-  const tables = await openSqliteTables({ file: path.join(root, 'tams.sqlite'), clock })
+  const tables = await openTestTables({ directory: root, clock })
   const analytics = createAnalytics({ tables: wrap(tables), clock, options })
   const failures: string[] = []
   const log = createLog({ level: 'error', format: 'json', destination: { write: (line) => void failures.push(line) } })

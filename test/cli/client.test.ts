@@ -98,6 +98,42 @@ describe('the client', () => {
     }
   })
 
+  describe('an upload that is refused with 412, because there is an object already', () => {
+    const source = `${import.meta.dir}/client.test.ts`
+    /** Answers PUTs in turn, and HEAD with this length. */
+    const upload = async (answers: readonly (() => Response)[], length?: number) => {
+      const service = new StubService()
+      const { client } = connect(service)
+      const [place] = await client.allocate(FLOW, 1)
+      if (!place) throw new Error('nothing was allocated')
+      let tried = 0
+      service.interfere = (request) => {
+        if (request.method === 'PUT') return answers[tried++]?.()
+        if (request.method === 'HEAD')
+          return new Response(null, length === undefined ? { status: 403 } : { headers: { 'content-length': `${length}` } })
+        return undefined
+      }
+      return client.upload(place, source)
+    }
+    const lost = (): Response => {
+      throw new Error('ECONNRESET')
+    }
+    const there = () => new Response('PreconditionFailed', { status: 412 })
+
+    test('is done where an earlier try may have stored it', async () => {
+      await upload([lost, there])
+      await upload([() => failure(500, 'lost on the way'), there], Bun.file(source).size)
+    })
+
+    test('failed where it was the first try', async () => {
+      await expect(upload([there])).rejects.toThrow('412')
+    })
+
+    test('failed where the server tells that it holds something else', async () => {
+      await expect(upload([lost, there], 3)).rejects.toThrow('412')
+    })
+  })
+
   test('reads from the next URL when the preferred one does not work', async () => {
     const service = new StubService()
     service.media.set('here', { type: null, bytes: new Uint8Array([1, 2, 3]) })

@@ -103,7 +103,8 @@ describe('seeded rows', () => {
     for (const { id, size, instances: json, created } of objects.values()) {
       const row = instances.get(id)
       const day = new Date(Number(created / 1000n)).toISOString().slice(0, 10).replaceAll('-', '/')
-      expect(JSON.parse(json)).toEqual([{ storage_id: rowOptions.storageId, key: `tams/${day}/${id}`, status: 'ready' }])
+      const place = { storage_id: rowOptions.storageId, key: `tams/${day}/${id}` }
+      expect(JSON.parse(json)).toEqual([{ ...place, status: 'ready', size: Number(size) }])
       expect(row).toMatchObject({ storage_id: rowOptions.storageId, media_key: `tams/${day}/${id}`, size })
       expect(size).toBeGreaterThan(0n)
     }

@@ -11,12 +11,15 @@ const tams = async (...args: string[]) => {
 }
 
 describe('the tams command', () => {
-  test.each(['serve', 'ingest', 'export', 'ls', 'tail', 'seed', 'config'])('explains %s with examples', async (name) => {
-    const { code, stdout } = await tams(name, '--help')
-    expect(code).toBe(0)
-    expect(stdout).toContain(`Usage: tams ${name}`)
-    expect(stdout).toMatch(new RegExp(`Examples:[^]*tams ${name}`))
-  })
+  test.each(['serve', 'ingest', 'export', 'ls', 'tail', 'seed', 'tables', 'users', 'tokens', 'config'])(
+    'explains %s with examples',
+    async (name) => {
+      const { code, stdout } = await tams(name, '--help')
+      expect(code).toBe(0)
+      expect(stdout).toContain(`Usage: tams ${name}`)
+      expect(stdout).toMatch(new RegExp(`Examples:[^]*tams ${name}`))
+    },
+  )
 
   test.each([
     [['nonsense'], "unknown command 'nonsense'"],

@@ -215,7 +215,7 @@ const valuesOf = {
 
 const column = fc.constantFrom(...(Object.keys(valuesOf) as (keyof typeof valuesOf)[]))
 
-const delivery: fc.Arbitrary<Delivery> = fc.record({
+export const delivery: fc.Arbitrary<Delivery> = fc.record({
   ...valuesOf,
   id: fc.string({ unit: fc.constantFrom('a', 'b', '\uffee', '\u{1f600}'), maxLength: 4 }),
   flow_id: optional(text),
@@ -225,7 +225,7 @@ const delivery: fc.Arbitrary<Delivery> = fc.record({
   updated: big,
 })
 
-const tags = fc
+export const tags = fc
   .uniqueArray(fc.record({ entity: text, name: fc.constantFrom('n', 'm'), value: text }), {
     selector: ({ entity, name }) => `${entity} ${name}`,
     maxLength: 6,
@@ -258,7 +258,7 @@ const relatedLeaf = fc
     ),
   )
 
-const predicate: fc.Arbitrary<Predicate> = fc.letrec<{ node: Predicate }>((tie) => ({
+export const predicate: fc.Arbitrary<Predicate> = fc.letrec<{ node: Predicate }>((tie) => ({
   node: fc.oneof(
     { depthSize: 'small', withCrossShrink: true },
     leaf,

@@ -39,6 +39,7 @@ export const segmentRow = (flowId: string, startNs: bigint, columns: Partial<Row
 export const flowRow = (id: string, columns: Partial<Row<'flows'>> = {}): Row<'flows'> => ({
   id,
   deletion_id: '',
+  trashed: null,
   timeline_id: `timeline-${id}`,
   source_id: 'source',
   format: 'urn:x-nmos:format:video',

@@ -11,9 +11,9 @@ afterAll(async () => {
   await directory.remove()
 })
 
-const CHANGES = 4000
+const CHANGES = 10_000
 const FLOWS = 8
-const KILLS = 8
+const KILLS = 10
 
 test('every event is delivered at least once and in order, whenever the service is killed, and none of what did not commit', async () => {
   const start = () => startService(directory.path, { WEBHOOK_ALLOWED_HOSTS: '127.0.0.1', LOG_LEVEL: 'info' })

@@ -1,7 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { createHash } from 'node:crypto'
+import { CreateMultipartUploadCommand, HeadObjectCommand, ListMultipartUploadsCommand } from '@aws-sdk/client-s3'
+import type { MediaStore } from '../../src/storage/media.ts'
+import { BUCKET, type InBucket } from '../../src/storage/s3/copy.ts'
+import { copyMedia } from '../../src/workers/copy-media.ts'
 import { day, mediaContract, streamOf } from '../contract/media.ts'
-import { newBucket, openS3Store, type S3Server, s3Servers } from '../support/s3-servers.ts'
+import { newBucket, openS3Store, type S3Server, s3Client, s3Servers } from '../support/s3-servers.ts'
 
 const type = { contentType: 'video/mp2t' }
 const key = `${day}/object`
@@ -20,6 +24,21 @@ const digest = async (body: ReadableStream<Uint8Array> | undefined) => {
   const hash = createHash('md5')
   for await (const part of body ?? []) hash.update(part)
   return hash.digest('hex')
+}
+
+const facts = (endpoint: string, store: InBucket, Key: string) =>
+  s3Client(endpoint).send(new HeadObjectCommand({ Bucket: store[BUCKET].name, Key }))
+const metadataOf = async (endpoint: string, store: InBucket, each: string) => (await facts(endpoint, store, each)).Metadata
+/** Fails once so many bytes are through. */
+const breakBehind = (count: number) => {
+  let seen = 0
+  return new TransformStream<Uint8Array, Uint8Array>({
+    transform(part, controller) {
+      seen += part.length
+      if (seen > count) throw new Error('broken')
+      controller.enqueue(part)
+    },
+  })
 }
 
 for (const kind of s3Servers)
@@ -66,14 +85,93 @@ for (const kind of s3Servers)
       expect(await store.put(`${key}-2`, large(6), { ...type, ifAbsent: true })).toMatchObject({ size: 6 * MIB })
     }, 60_000)
 
-    test('a copy from another bucket is streamed and keeps bytes and type', async () => {
-      const [from, to] = [await open(), await open()]
-      await from.put(key, large(12), type)
-      const found = await from.get(key)
-      if (found) await to.put(key, found.body, { contentType: found.contentType })
-      expect(await digest((await to.get(key))?.body)).toBe(await digest((await from.get(key))?.body))
-      expect((await to.head(key))?.contentType).toBe('video/mp2t')
-    }, 60_000)
+    test.each([
+      ['a small object', 1, {}],
+      ['an object in parts', 12, {}],
+      ['an object in pieces of another size', 12, { copyBytes: 5 * MIB }],
+    ] as const)(
+      '%s is copied inside the service, and keeps bytes, type and metadata',
+      async (_, mebibytes, options) => {
+        const [from, to] = [await open({ partBytes: 6 * MIB }), await open(options)]
+        await from.put(`${key} +&`, large(mebibytes), type)
+        const copy = await copyMedia(from, `${key} +&`, to, key, { metadata: { 'tams-flow-id': 'f' } })
+        expect(copy).toMatchObject({ size: mebibytes * MIB, contentType: 'video/mp2t' })
+        expect(await digest((await to.get(key))?.body)).toBe(await digest((await from.get(`${key} +&`))?.body))
+        expect(await metadataOf(server.endpoint, to, key)).toMatchObject({ 'tams-flow-id': 'f' })
+      },
+      60_000,
+    )
+
+    test('a copy between services goes on behind its parts after it failed', async () => {
+      const other = await kind.start()
+      try {
+        const from = await openS3Store(other.endpoint, await newBucket(other.endpoint))
+        const to = await open({ partBytes: 5 * MIB })
+        await from.put(key, large(23), type)
+        const read: number[] = []
+        let breaks = true
+        const breaking: MediaStore = {
+          ...from,
+          get: async (each, options) => {
+            const found = await from.get(each, options)
+            read.push(options?.range?.start ?? 0)
+            return found && breaks ? { ...found, body: found.body.pipeThrough(breakBehind(12 * MIB)) } : found
+          },
+        }
+        await expect(copyMedia(breaking, key, to, key, {})).rejects.toThrow()
+        expect(await to.head(key)).toBeUndefined()
+        breaks = false
+        await copyMedia(breaking, key, to, key, {})
+        expect(read).toEqual([0, 10 * MIB, 0])
+        expect(await digest((await to.get(key))?.body)).toBe(await digest((await from.get(key))?.body))
+      } finally {
+        await other.stop()
+      }
+    }, 120_000)
+
+    test('what is kept of a copy that is not wanted any more goes', async () => {
+      const to = await open({ partBytes: 5 * MIB })
+      const client = s3Client(server.endpoint)
+      const place = { Bucket: to[BUCKET].name, Key: key }
+      await client.send(new CreateMultipartUploadCommand(place))
+      const kept = async () => (await client.send(new ListMultipartUploadsCommand({ Bucket: place.Bucket, Prefix: key }))).Uploads ?? []
+      expect(await kept()).toHaveLength(1)
+      await to.discardCopy?.(key)
+      expect(await kept()).toEqual([])
+    })
+
+    test('an upload by URL keeps the metadata of its URL, and a put its own', async () => {
+      const store = await open()
+      const metadata = { 'tams-flow-id': '0b6f' }
+      const { url, headers } = await store.uploadUrl(key, { ...minute, metadata })
+      expect((await fetch(url, { method: 'PUT', headers, body: 'x' })).status).toBe(200)
+      await store.put(`${key}-2`, streamOf('x'), { ...type, metadata })
+      expect(await metadataOf(server.endpoint, store, key)).toEqual(kind.keepsUrlMetadata ? metadata : {})
+      expect(await metadataOf(server.endpoint, store, `${key}-2`)).toMatchObject(metadata)
+    })
+
+    test.if(kind.encrypts).each(['AES256', 'aws:kms'] as const)(
+      'with %s everything that is stored is encrypted, and an upload without the header is refused',
+      async (serverSideEncryption) => {
+        const [plain, store] = [await open(), await open({ serverSideEncryption, partBytes: 5 * MIB })]
+        await plain.put(`${key}-plain`, large(1), type)
+        const { url, headers } = await store.uploadUrl(key, minute)
+        expect(headers['x-amz-server-side-encryption']).toBe(serverSideEncryption)
+        if (kind.checksSignatures) {
+          const { 'x-amz-server-side-encryption': _, ...without } = headers
+          expect([400, 403]).toContain((await fetch(url, { method: 'PUT', headers: without, body: 'x' })).status)
+        }
+        expect((await fetch(url, { method: 'PUT', headers, body: 'x' })).status).toBe(200)
+        await store.put(`${key}-long`, large(6), type)
+        await copyMedia(plain, `${key}-plain`, store, `${key}-copy`, {})
+        await copyMedia(store, `${key}-long`, store, `${key}-long-copy`, {})
+        for (const each of [key, `${key}-long`, `${key}-copy`, `${key}-long-copy`])
+          expect([each, (await facts(server.endpoint, store, each)).ServerSideEncryption]).toEqual([each, serverSideEncryption])
+        expect((await facts(server.endpoint, plain, `${key}-plain`)).ServerSideEncryption).toBeUndefined()
+        expect(await digest((await fetch(store.downloadUrl(`${key}-long`, minute))).body ?? undefined)).toBe(await digest(large(6)))
+      },
+      60_000,
+    )
 
     test('a slow reader of a large object gets all of it', async () => {
       const store = await open({ idleTimeoutMs: 300 })

@@ -4,7 +4,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { existsSync, readdirSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { Field, Int64, type RecordBatch } from 'apache-arrow'
+import { batchOf, columnValues, type Table, type Value, VastClient } from '../../src/vastdb/index.ts'
 import { type Emulator, startEmulator } from '../emulators/vast/index.ts'
+import { everyType } from '../vastdb/support/types.ts'
+import { randomCells } from './vast-sdk/cells.ts'
+import { pyarrowName, type ToldColumn, told } from './vast-sdk/told.ts'
 
 const PACKAGES = ['vastdb==2.1.0', 'duckdb==1.3.2', 'pandas', 'boto3', 'pytest', 'pytest-check', 'pytest-retry']
 const FILES = ['sanity', 'schemas', 'nested', 'fixed_list', 'table_in_tx', 'tables', 'projections', 'duckdb', 'configs']
@@ -104,4 +109,68 @@ describe.skipIf(missing !== undefined)('the Python SDK of VAST', () => {
     expect(passed).toBeGreaterThanOrEqual(137)
     expect(passed / (passed + EXPECTED_FAILURES.length)).toBeGreaterThan(0.95)
   }, 900_000)
+})
+
+const ROWS = 400
+const fields = [new Field('n', new Int64(), true), ...everyType.map(([field]) => field)]
+/** The cells that every test of types has, then random ones. */
+const columns: readonly (readonly Value[])[] = [
+  Array.from({ length: ROWS }, (_, i) => BigInt(i)),
+  ...everyType.map(([field, values]) => [...values, ...randomCells(field, ROWS - values.length)]),
+]
+
+const tellColumns = (batches: readonly RecordBatch[], table: Table): ToldColumn[] =>
+  table.fields.map(({ name, type }, i) => ({
+    name,
+    type: pyarrowName(type),
+    cells: batches.flatMap((batch) =>
+      batch.data.children.slice(i, i + 1).flatMap((column) => columnValues(column).map((value) => told(type, value))),
+    ),
+  }))
+
+describe.skipIf(missing !== undefined)('tables of every type, exchanged with the Python SDK of VAST', () => {
+  let emulator: Emulator
+  let client: VastClient
+  beforeAll(async () => {
+    emulator = await startEmulator({ buckets: [BUCKET], chunkRows: 70 })
+    client = await VastClient.connect({ endpoints: [emulator.url], accessKey: 'test', secretKey: 'test', bucket: BUCKET })
+    await client.database.createSchema('exchange')
+  })
+  afterAll(async () => {
+    client.close()
+    await emulator.close()
+  })
+
+  const python3 = async (mode: 'read' | 'write', table: string): Promise<ToldColumn[]> => {
+    const { exitCode, output } = await spawned([python, join(scripts, 'exchange.py'), mode, emulator.url, BUCKET, 'exchange', table], {})
+    if (exitCode !== 0) throw new Error(`exchange.py ${mode} ${table} ended with ${exitCode}: ${output.slice(-2000)}`)
+    return JSON.parse(output)
+  }
+
+  const read = async (name: string): Promise<ToldColumn[]> => {
+    const table = await client.database.table({ schema: 'exchange', table: name })
+    const query = { columns: table.fields.map((field) => field.name), splits: 1, subsplits: 1, compress: true }
+    return tellColumns(await Array.fromAsync(client.database.select(table, query)), table)
+  }
+
+  test.each([
+    ['plain', []],
+    ['sorted', ['n']],
+  ])('a %s one written here is read there, value by value', async (kind, sortedColumns) => {
+    const table = await client.database.createTable({ schema: 'exchange', table: `ours_${kind}` }, fields, { sortedColumns })
+    await client.database.insert(table, batchOf(fields, columns))
+    const expected = fields.map(({ name, type }, i) => ({
+      name,
+      type: pyarrowName(type),
+      cells: (columns[i] ?? []).map((value) => told(type, value)),
+    }))
+    expect(await python3('read', `ours_${kind}`)).toEqual(expected)
+  })
+
+  test('one written there is read here, value by value, plain and sorted', async () => {
+    const expected = await python3('write', 'theirs')
+    expect(expected.map(({ cells }) => cells.length)).toEqual(Array(36).fill(ROWS))
+    expect(await read('theirs')).toEqual(expected)
+    expect(await read('theirs_sorted')).toEqual(expected)
+  })
 })

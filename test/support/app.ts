@@ -1,16 +1,22 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { createAnalytics } from '../../analytics/routes.ts'
 import { type AppDeps, createApp } from '../../api/app.ts'
+import { Authentication, type AuthenticationDeps } from '../../api/auth/authentication.ts'
 import type { Clock } from '../../src/core/clock.ts'
+import { AccessCounts } from '../../src/domain/access-counts.ts'
 import type { Settings } from '../../src/domain/deps.ts'
 import { EventFeed } from '../../src/domain/event-feed.ts'
 import type { StorageBackend } from '../../src/domain/storage-backend.ts'
+import { EVENT_TYPES } from '../../src/domain/webhook-schema.ts'
 import { createDiskStore } from '../../src/storage/disk/index.ts'
-import { openSqliteTables } from '../../src/storage/sqlite/index.ts'
+import type { MediaStore } from '../../src/storage/media.ts'
 import { createLog } from '../../src/telemetry/log.ts'
+import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { guardedFetch } from '../../src/workers/guarded-fetch.ts'
 import { type Answer, checkAnswer, checkHead, readAnswer } from './answers.ts'
+import { openTestTables } from './engines.ts'
 
 export const origin = 'http://localhost'
 
@@ -37,6 +43,7 @@ const settings: Settings = {
   minObjectTimeout: 3600,
   requireUploadedObjects: false,
   asyncDeletionThreshold: 1000,
+  softDeleteDefault: true,
   getUrlsMaxCount: 5,
   storagePath: 'tams',
   webhookAllowedHosts: [],
@@ -74,6 +81,12 @@ export interface AppOptions {
   readonly settings?: Partial<Settings>
   readonly http?: Partial<AppDeps['http']>
   readonly backends?: readonly StorageBackend[]
+  /** Stores of other engines, by the id of their backend. */
+  readonly media?: Readonly<Record<string, MediaStore>>
+  /** Absent: nobody is asked for credentials. */
+  readonly authentication?: Pick<AuthenticationDeps, 'oidc'>
+  /** Given every log line of level info and above; `errors` stays empty then. */
+  readonly onLog?: (line: string) => void
 }
 
 export interface RequestOptions {
@@ -95,9 +108,11 @@ export interface TestApp {
   put(path: string, body: unknown): Promise<Answer>
   post(path: string, body?: unknown): Promise<Answer>
   delete(path: string): Promise<Answer>
-  /** Types of the log's events that concern one of these flows and sources, oldest first. */
+  /** Types of the log's events, those that webhooks carry, that concern one of these flows and sources, oldest first. */
   events(...ids: readonly string[]): Promise<string[]>
   readonly deps: AppDeps
+  /** Where its files are. */
+  readonly directory: string
   readonly clock: TestClock
   /** Log lines of level error so far. */
   readonly errors: readonly string[]
@@ -111,27 +126,35 @@ export const openApp = async (options: AppOptions = {}): Promise<TestApp> => {
   const root = await mkdtemp(path.join(tmpdir(), 'tams-api-'))
   const clock = testClock()
   const errors: string[] = []
-  const log = createLog({ level: 'error', format: 'json', destination: { write: (line) => void errors.push(line) } })
-  const tables = await openSqliteTables({ file: path.join(root, 'tams.sqlite'), checkLocks: true, clock })
+  const { onLog } = options
+  const destination = { write: (line: string) => (onLog ? onLog(line) : void errors.push(line)) }
+  const log = createLog({ level: onLog ? 'info' : 'error', format: 'json', destination })
+  const tables = await openTestTables({ directory: root, checkLocks: true, clock })
   const infos = options.backends ?? standardBackends
   const stores = await Promise.all(
     infos.map(({ id }) =>
       createDiskStore({ root: path.join(root, 'media', id), storageId: id, secret: 'a secret of the tests, 32 bytes..', clock }),
     ),
   )
+  const analytics = createAnalytics({ tables, clock })
+  const authentication = options.authentication && new Authentication({ tables, clock, log, ...options.authentication })
   const deps: AppDeps = {
+    ...(authentication && { authentication }),
+    analytics,
     tables,
     stores,
     backends: infos.flatMap((info, index) => {
-      const store = stores[index]
+      const store = options.media?.[info.id] ?? stores[index]
       return store ? [{ info, store }] : []
     }),
     clock,
     settings: { ...settings, ...options.settings },
     serviceVersion: '0.0.0-test',
     log,
+    metrics: createMetrics(),
     request: guardedFetch({ allowedHosts: options.settings?.webhookAllowedHosts ?? [] }),
     feed: new EventFeed(tables),
+    accesses: new AccessCounts({ tables, clock }),
     http: { trustProxy: false, basePath: '', corsOrigins: '*', bodyLimit: 16 * 1024 * 1024, ...options.http },
   }
   const app = createApp(deps)
@@ -165,6 +188,7 @@ export const openApp = async (options: AppOptions = {}): Promise<TestApp> => {
   }
 
   return {
+    directory: root,
     request,
     fetch: handle,
     get: (target, headers) => request('GET', target, headers ? { headers } : {}),
@@ -174,7 +198,8 @@ export const openApp = async (options: AppOptions = {}): Promise<TestApp> => {
     events: async (...ids) => {
       const rows = await tables.read((tx) => tx.readLog(0n, 100_000))
       const concerns = (id: string | null) => id !== null && ids.includes(id)
-      return rows.filter((row) => concerns(row.flow_id) || concerns(row.source_id)).map((row) => row.type)
+      const ofWebhooks = (type: string) => EVENT_TYPES.some((each) => each === type)
+      return rows.filter((row) => ofWebhooks(row.type) && (concerns(row.flow_id) || concerns(row.source_id))).map((row) => row.type)
     },
     deps,
     clock,
@@ -190,6 +215,8 @@ export const openApp = async (options: AppOptions = {}): Promise<TestApp> => {
     close: async () => {
       deps.feed.close()
       if (port !== undefined) await app.stop(true)
+      await authentication?.close()
+      await analytics.close()
       await tables.close()
       await rm(root, { recursive: true, force: true })
     },

@@ -25,6 +25,7 @@ interface Store {
   readonly tags: Row<'tags'>[]
   readonly collections: Row<'collections'>[]
   readonly requests: Row<'deletion_requests'>[]
+  readonly deletions: Row<'deletions'>[]
 }
 
 const load = (tables: Tables): Promise<Store> =>
@@ -40,6 +41,7 @@ const load = (tables: Tables): Promise<Store> =>
     tags: await allRows(tx, 'tags'),
     collections: await allRows(tx, 'collections'),
     requests: await allRows(tx, 'deletion_requests'),
+    deletions: await allRows(tx, 'deletions'),
   }))
 
 /**
@@ -48,7 +50,15 @@ const load = (tables: Tables): Promise<Store> =>
  */
 export const inconsistencies = async (tables: Tables): Promise<string[]> => {
   const store = await load(tables)
-  return [...timelines(store), ...references(store), ...instances(store), ...tags(store), ...collections(store), ...sources(store)]
+  return [
+    ...timelines(store),
+    ...references(store),
+    ...instances(store),
+    ...tags(store),
+    ...collections(store),
+    ...sources(store),
+    ...trash(store),
+  ]
 }
 
 /** Keys in the backends that no object, upload, copy or pending removal accounts for. */
@@ -63,7 +73,7 @@ export const strayBytes = async (tables: Tables, backends: readonly MediaBackend
 
 const timelineOf = (row: { readonly flow_id: string; readonly timeline_id: string }) => `${row.flow_id} ${row.timeline_id}`
 
-function* timelines({ flows, segments, requests }: Store): Generator<string> {
+function* timelines({ flows, segments, requests, deletions }: Store): Generator<string> {
   const open = requests.filter((request) => request.status !== 'done')
   const byTimeline = Map.groupBy(segments, timelineOf)
   for (const rows of byTimeline.values()) rows.sort((a, b) => (a.start_ns < b.start_ns ? -1 : 1))
@@ -75,13 +85,15 @@ function* timelines({ flows, segments, requests }: Store): Generator<string> {
       if (range.startNs !== row.start_ns || range.endNs !== row.end_ns)
         yield `${timeline}: ${row.timerange} is stored as ${row.start_ns} to ${row.end_ns}`
     }
-    const owned = flows.some((flow) => timeline === `${flow.id} ${flow.timeline_id}`)
+    const owned =
+      flows.some((flow) => timeline === `${flow.id} ${flow.timeline_id}`) ||
+      deletions.some((deletion) => trashTimelines(deletion).includes(timeline))
     if (!owned && !open.some((request) => request.delete_flow && timelineOf(request) === timeline))
       yield `${timeline}: ${rows.length} segments of no flow, and no request to delete them`
   }
   for (const flow of flows) {
     const rows = byTimeline.get(`${flow.id} ${flow.timeline_id}`) ?? []
-    const hidden = flow.hidden === null ? [] : (JSON.parse(flow.hidden) as [string, string, string][])
+    const hidden = flow.hidden === null ? [] : (JSON.parse(flow.hidden) as [string, string, string, string?, string?][])
     const visible = rows.filter((row) => !hidden.some(([start, end]) => BigInt(start) <= row.start_ns && row.start_ns < BigInt(end)))
     const extent = TimeRange.encompassing(visible.map((row) => TimeRange.parse(row.timerange)))
     const expected = visible.length === 0 ? null : extent.canonical()
@@ -89,8 +101,23 @@ function* timelines({ flows, segments, requests }: Store): Generator<string> {
     if (flow.start_ns !== (visible.length === 0 ? null : extent.startNs)) yield `flow ${flow.id}: start_ns is ${flow.start_ns}`
     if (flow.end_ns !== (visible.length === 0 ? null : extent.endNs)) yield `flow ${flow.id}: end_ns is ${flow.end_ns}`
     if (flow.segment_count !== BigInt(rows.length)) yield `flow ${flow.id}: segment_count is ${flow.segment_count}, not ${rows.length}`
-    for (const [start, end, requestId] of hidden) {
+    for (const [index, [start, end, requestId, kind = 'delete', deletionId]] of hidden.entries()) {
       if (BigInt(start) >= BigInt(end)) yield `flow ${flow.id}: an empty hidden stretch at ${start}`
+      const before = hidden[index - 1]
+      if (before && BigInt(before[1]) > BigInt(start)) yield `flow ${flow.id}: hidden stretches overlap at ${start}`
+      if (kind === 'restore') {
+        const tasks = deletions.find(({ id, status }) => id === requestId && status === 'restoring')?.tasks ?? '[]'
+        if (
+          !(JSON.parse(tasks) as { kind: string; timeline_id: string }[]).some(
+            (task) => task.kind === 'move' && task.timeline_id === flow.timeline_id,
+          )
+        )
+          yield `flow ${flow.id}: segments are hidden for the restore of ${requestId}, which does nothing for them`
+        continue
+      }
+      const request = open.find(({ id }) => id === requestId)
+      if (request && (kind === 'trash' ? deletionId : null) !== request.deletion_id)
+        yield `flow ${flow.id}: hidden for ${kind} ${deletionId}, but request ${requestId} says ${request.deletion_id}`
       if (!open.some((request) => request.id === requestId && timelineOf(request) === `${flow.id} ${flow.timeline_id}`))
         yield `flow ${flow.id}: segments are hidden for request ${requestId}, which is not open`
     }
@@ -155,16 +182,25 @@ function* tags({ flows, sources: sourceRows, tags: rows }: Store): Generator<str
   for (const [type, row] of owners)
     for (const [name, value] of Object.entries(JSON.parse(row.tags) as Record<string, string | string[]>)) {
       const values = typeof value === 'string' ? [value] : value
-      if (values.length === 0) expected.add(print(type, row.id, name, 0, '', true))
-      for (const [position, text] of values.entries()) expected.add(print(type, row.id, name, position, text, false))
+      if (values.length === 0) expected.add(print(type, row.id, row.deletion_id, name, 0, '', true))
+      for (const [position, text] of values.entries()) expected.add(print(type, row.id, row.deletion_id, name, position, text, false))
     }
-  const found = new Set(rows.map((row) => print(row.entity_type, row.entity_id, row.name, row.position, row.value, row.empty_list)))
+  const found = new Set(
+    rows.map((row) => print(row.entity_type, row.entity_id, row.deletion_id, row.name, row.position, row.value, row.empty_list)),
+  )
   for (const row of expected) if (!found.has(row)) yield `tag ${row}: has no row`
   for (const row of found) if (!expected.has(row)) yield `tag ${row}: has a row, but is not set`
 }
 
-function* collections({ flows, collections: rows }: Store): Generator<string> {
+function* collections({ flows: all, collections: everyRow }: Store): Generator<string> {
+  const flows = all.filter(isLive)
+  const rows = everyRow.filter(isLive)
   const sourceOf = new Map(flows.map((flow) => [flow.id, flow.source_id]))
+  for (const row of everyRow) {
+    if (isLive(row) || row.entity_type !== 'flow') continue
+    const sides = all.filter(({ id, deletion_id }) => deletion_id === row.deletion_id && (id === row.parent_id || id === row.child_id))
+    if (sides.length === 0) yield `membership of ${row.child_id} in ${row.parent_id}: kept for ${row.deletion_id}, which has neither`
+  }
   const print = (...parts: readonly unknown[]) => JSON.stringify(parts)
   const expected = new Set<string>()
   for (const flow of flows) {
@@ -184,9 +220,34 @@ function* collections({ flows, collections: rows }: Store): Generator<string> {
   for (const row of found) if (!expected.has(row)) yield `collection ${row}: has a row, but no flow says so`
 }
 
-function* sources({ flows, sources: rows }: Store): Generator<string> {
+function* sources({ flows: all, sources: everyRow }: Store): Generator<string> {
+  const flows = all.filter(isLive)
+  const rows = everyRow.filter(isLive)
   const byId = new Map(rows.map((row) => [row.id, row]))
   for (const flow of flows)
     if (byId.get(flow.source_id)?.format !== flow.format) yield `flow ${flow.id}: its source is missing or of another format`
   for (const row of rows) if (!row.explicit && !flows.some((flow) => flow.source_id === row.id)) yield `source ${row.id}: has no flow`
+}
+
+const isLive = (row: { readonly deletion_id: string }): boolean => row.deletion_id === ''
+
+/** Timelines that only a deletion knows, those of flows in its trash aside. */
+const trashTimelines = ({ id, entity_type, flow_id, left_segments }: Row<'deletions'>): string[] => [
+  ...(entity_type === 'segments' ? [`${flow_id} ${id}`] : []),
+  ...(JSON.parse(left_segments ?? '[]') as { flow_id: string; from: string }[]).map((left) => `${left.flow_id} ${left.from}`),
+]
+
+/** What lies in the trash belongs to a deletion that knows of it. */
+function* trash({ flows, sources: rows, objects, deletions }: Store): Generator<string> {
+  const known = new Map(deletions.map((deletion) => [deletion.id, deletion]))
+  for (const [kind, row] of [...flows.map((row) => ['flow', row] as const), ...rows.map((row) => ['source', row] as const)]) {
+    if (isLive(row) !== (row.trashed === null)) yield `${kind} ${row.id}: trashed is ${row.trashed} with deletion ${row.deletion_id}`
+    if (!isLive(row) && !known.has(row.deletion_id)) yield `${kind} ${row.id}: lies in the trash of ${row.deletion_id}, which is not there`
+  }
+  for (const { id, trash_id, explicit, deletion_id } of objects) {
+    if (deletion_id !== '') yield `object ${id}: has the deletion_id ${deletion_id}`
+    if (trash_id !== null && (!explicit || known.get(trash_id)?.entity_id !== id)) yield `object ${id}: lies in the trash of ${trash_id}`
+  }
+  for (const { id, status, tasks } of deletions)
+    if ((status === 'restoring') !== (tasks !== null)) yield `deletion ${id}: ${status}, and its tasks are ${tasks}`
 }

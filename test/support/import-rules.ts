@@ -39,8 +39,8 @@ export const folders: readonly Folder[] = [
   { name: 'analytics', files: /^analytics\//, may: [...interfaces, 'analytics DuckDB'], packages: ['@sinclair/typebox'] },
   {
     name: 'start-up',
-    files: /^src\/(open-stores|open-media|storage-config)\.ts$/,
-    may: [...everything, 'start-up', 'config', 'storage/sqlite', 'storage/disk', 'storage/s3', 'storage/vast'],
+    files: /^src\/(open-stores|open-media|open-migration|open-vast|vast-admin|storage-config)\.ts$/,
+    may: [...everything, 'start-up', 'config', 'storage/sqlite', 'storage/disk', 'storage/s3', 'storage/vast', 'vastdb'],
     packages: ['@sinclair/typebox'],
   },
   {
@@ -53,7 +53,7 @@ export const folders: readonly Folder[] = [
     name: 'api',
     files: /^api\//,
     may: [...everything, 'analytics routes'],
-    packages: ['elysia', '@elysiajs', '@elysia', '@sinclair/typebox', 'swagger-ui-dist'],
+    packages: ['elysia', '@elysiajs', '@elysia', '@sinclair/typebox', 'jose', 'swagger-ui-dist'],
   },
   {
     name: 'cli',

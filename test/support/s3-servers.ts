@@ -26,6 +26,10 @@ export interface S3ServerKind {
   /** Of uploads by signed URLs. */
   readonly checksMd5: boolean
   readonly setsCors: boolean
+  /** Does what `x-amz-server-side-encryption` asks for. */
+  readonly encrypts: boolean
+  /** Takes the metadata of an upload from its URL, as S3 does. */
+  readonly keepsUrlMetadata: boolean
   start(): Promise<S3Server>
 }
 
@@ -48,6 +52,8 @@ const kinds: readonly S3ServerKind[] = [
     checksSignatures: true,
     checksMd5: true,
     setsCors: true,
+    encrypts: false,
+    keepsUrlMetadata: false,
     start() {
       return launch(this, async (root, port) => {
         // The text of one path may not begin with that of the other.
@@ -68,10 +74,17 @@ const kinds: readonly S3ServerKind[] = [
     checksSignatures: true,
     checksMd5: true,
     setsCors: false,
+    encrypts: true,
+    keepsUrlMetadata: true,
     start() {
       return launch(this, async (root, port) => ({
         args: ['server', '--quiet', '--anonymous', '--address', `127.0.0.1:${port}`, path.join(root, 'data')],
-        env: { MINIO_ROOT_USER: s3Keys.accessKeyId, MINIO_ROOT_PASSWORD: s3Keys.secretAccessKey, MINIO_BROWSER: 'off' },
+        env: {
+          MINIO_ROOT_USER: s3Keys.accessKeyId,
+          MINIO_ROOT_PASSWORD: s3Keys.secretAccessKey,
+          MINIO_BROWSER: 'off',
+          MINIO_KMS_SECRET_KEY: `tams-test:${Buffer.alloc(32, 'k').toString('base64')}`,
+        },
       }))
     },
   },
@@ -82,6 +95,8 @@ const kinds: readonly S3ServerKind[] = [
     checksSignatures: false,
     checksMd5: false,
     setsCors: true,
+    encrypts: true,
+    keepsUrlMetadata: true,
     start() {
       return launch(this, async (_root, port) => ({ args: ['-m', 'moto.server', '-H', '127.0.0.1', '-p', String(port)], env: {} }))
     },
@@ -136,9 +151,13 @@ const launch = async ({ name, program }: S3ServerKind, prepare: (root: string, p
 
 let buckets = 0
 
+/** For what the engine does not tell. */
+export const s3Client = (endpoint: string): S3Client =>
+  new S3Client({ endpoint, region: s3Region, forcePathStyle: true, credentials: s3Keys })
+
 /** Makes a bucket that nobody has used. */
 export const newBucket = async (endpoint: string): Promise<string> => {
-  const client = new S3Client({ endpoint, region: s3Region, forcePathStyle: true, credentials: s3Keys })
+  const client = s3Client(endpoint)
   const Bucket = `bucket-${++buckets}`
   await client.send(new CreateBucketCommand({ Bucket }))
   return Bucket

@@ -211,6 +211,25 @@ describe('requests', () => {
     expect(client.health().find(({ url }) => url === second.url)?.state).toBe('up')
   })
 
+  test('leave an endpoint out that fails, tell its state, and find it again', async () => {
+    const stats = ok(encodeTableStats({ ...emptyStats, numRows: 3n }))
+    const [bad, good] = [await serve(), await serve()]
+    const tools = fakeTools()
+    const client = await connect([bad.url, good.url], { tools })
+    bad.script.splice(0, bad.script.length, ...Array<Reply>(3).fill(hangUp), ...Array<Reply>(20).fill(stats))
+    good.script.splice(0, good.script.length, ...Array<Reply>(40).fill(stats))
+    const of = (server: ScriptedServer) => client.health().find(({ url }) => url === server.url)
+    for (let i = 0; of(bad)?.state === 'up' && i < 20; i++) await client.database.stats(table)
+    expect(of(bad)).toMatchObject({ state: 'down', failures: 3, lastError: expect.stringContaining(bad.url) })
+    const asked = bad.seen.length
+    for (let i = 0; i < 5; i++) await client.database.stats(table)
+    expect(bad.seen.length).toBe(asked)
+    await tools.sleep(1000)
+    await client.database.stats(table)
+    expect(of(bad)).toMatchObject({ state: 'up', latencyMs: { read: expect.any(Number) } })
+    expect(of(good)).toMatchObject({ state: 'up', failures: 0, lastError: undefined })
+  })
+
   test('without an answer end after the time limit and are not repeated', async () => {
     const server = await serve(silence, silence)
     const { database } = await connect(server, { timeoutMs: 50 })

@@ -14,6 +14,7 @@ const poolOf = (...urls: string[]) => {
   const answer = (ms: number, options: Parameters<typeof pool.acquire>[0] = {}) => {
     const lease = pool.acquire(options)
     pass(ms)
+    lease.answered()
     lease.succeeded()
     return lease.url
   }
@@ -85,8 +86,48 @@ describe('endpoints', () => {
   test('have a moving latency', () => {
     const { pool, answer } = poolOf('a')
     answer(100)
-    expect(pool.health()[0]?.latencyMs).toBe(100)
+    expect(pool.health()[0]?.latencyMs.read).toBe(100)
     answer(200)
-    expect(pool.health()[0]?.latencyMs).toBe(120)
+    expect(pool.health()[0]?.latencyMs.read).toBe(120)
+  })
+
+  test('are chosen by the latency of the kind of request', () => {
+    const { pool, answer } = poolOf('a', 'b')
+    answer(100, { avoid: 'b', kind: 'read' })
+    answer(10, { avoid: 'b', kind: 'write' })
+    answer(10, { avoid: 'a', kind: 'read' })
+    answer(100, { avoid: 'a', kind: 'write' })
+    expect([answer(10, { kind: 'read' }), answer(10, { kind: 'write' })]).toEqual(['b', 'a'])
+    expect(pool.health().map(({ latencyMs }) => latencyMs)).toEqual([
+      { read: 100, write: 10 },
+      { read: 10, write: 100 },
+    ])
+  })
+
+  test('that were slow are asked again after a while', () => {
+    const { pass, answer } = poolOf('a', 'b')
+    answer(1000, { avoid: 'b' })
+    answer(1, { avoid: 'a' })
+    expect([answer(1), answer(1)]).toEqual(['b', 'b'])
+    pass(10_000)
+    expect([answer(1), answer(1)].toSorted()).toEqual(['a', 'b'])
+  })
+
+  test('are not probed by writes while another is up', () => {
+    const { pass, answer, fail } = poolOf('a', 'b')
+    for (let i = 0; i < 3; i++) fail({ avoid: 'b' })
+    pass(1000)
+    expect([answer(1, { kind: 'write' }), answer(1, { kind: 'write' }), answer(1, { kind: 'read' })]).toEqual(['b', 'b', 'a'])
+  })
+
+  test('whose answers break off three times in a row are out', () => {
+    const { pool } = poolOf('a')
+    for (let i = 0; i < 3; i++) {
+      const lease = pool.acquire()
+      lease.answered()
+      lease.failed(new Error('broke off'))
+      lease.succeeded()
+    }
+    expect(pool.health()[0]).toMatchObject({ state: 'down', failures: 3, lastError: 'broke off' })
   })
 })

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, setSystemTime, test } from 'bun:test'
 import { Webhook } from 'standardwebhooks'
 import { eq } from '../../src/core/predicate.ts'
+import type { WebhookBacklog } from '../../src/telemetry/metrics.ts'
 import { LeaseLost } from '../../src/workers/lease.ts'
 import { webhookDeliveryWorker } from '../../src/workers/webhook-deliveries.ts'
 import type { Worker } from '../../src/workers/worker.ts'
@@ -210,6 +211,38 @@ describe('filters', () => {
       ofChild,
       ofFree,
     ])
+  })
+
+  test('by collection are judged by what collected it when it happened, not at delivery', async () => {
+    const child = await createFlow(app)
+    const parent = await createFlow(app, multiFlow())
+    await sent({ events: ['flows/updated', 'sources/updated'], flow_collected_by_ids: [parent.id] })
+    await sent({ events: ['flows/updated'], flow_ids: [child.id], flow_collected_by_ids: [] })
+    await sent({ events: ['sources/updated'], source_collected_by_ids: [parent.source_id] })
+    const change = async (text: string) => {
+      expectStatus(await app.put(`/flows/${child.id}/label`, text), 204)
+      expectStatus(await app.put(`/sources/${child.source_id}/label`, text), 204)
+    }
+    await change('before')
+    expectStatus(await app.put(`/flows/${parent.id}/flow_collection`, [{ id: child.id }]), 204)
+    await change('within')
+    expectStatus(await app.delete(`/flows/${parent.id}/flow_collection`), 204)
+    await change('after')
+    await deliver()
+    const labels = ({ received }: Receiver) => received.map(({ body }) => ((body.event.flow ?? body.event.source) as Json).label)
+    expect(receivers.map(labels)).toEqual([['before', 'within', 'within', 'after'], ['before', 'after'], ['within']])
+  })
+
+  test('never let the events of ours through: those are for the streams', async () => {
+    await sent({ events: ALL })
+    const child = await createFlow(app)
+    await createFlow(app, multiFlow({ flow_collection: [{ id: child.id }] }))
+    await register(app, child.id, '[0:0_1:0)')
+    await deliver()
+    const logged = await app.deps.tables.read((tx) => tx.readLog(0n, 100))
+    expect(logged.map(({ type }) => type)).toEqual(expect.arrayContaining(['objects/created', 'collections/created']))
+    expect(receivers[0]?.types().filter((type) => !ALL.includes(type))).toEqual([])
+    expect(receivers[0]?.received).toHaveLength(5)
   })
 
   test('of segments of a large flow that is deleted in the background are judged by the state before [10.4-M1]', async () => {
@@ -440,6 +473,41 @@ describe('positions', () => {
     ])
     expect(left).toEqual([0, 0])
   })
+})
+
+test('one connection serves many deliveries to a host', async () => {
+  const ports = new Set<number>()
+  const server = Bun.serve({
+    hostname: '127.0.0.1',
+    port: 0,
+    fetch: (request, self) => {
+      ports.add(self.requestIP(request)?.port ?? 0)
+      return new Response('ok')
+    },
+  })
+  await hook({ url: `http://127.0.0.1:${server.port}/`, events: ['flows/updated'] })
+  const flow = await createFlow(app)
+  for (let index = 0; index < 30; index++) expectStatus(await app.put(`/flows/${flow.id}/label`, `${index}`), 204)
+  await deliver()
+  expect(ports.size).toBe(1)
+  await server.stop(true)
+})
+
+test('what waits to be delivered, its age and how tries end are told', async () => {
+  const backlogs: WebhookBacklog[] = []
+  const statuses: (number | undefined)[] = []
+  const observer = {
+    backlog: (each: WebhookBacklog) => backlogs.push(each),
+    webhookAttempt: (each: number | undefined) => statuses.push(each),
+  }
+  await hook({ events: ['flows/created'] })
+  await createFlow(app)
+  app.clock.advance(60)
+  receiver.answer = () => new Response(null, { status: 503 })
+  await step(app.deps, webhookDeliveryWorker({ ...app.deps, baseUrl: '', observer }))
+  expect(backlogs[0]?.events).toBe(2)
+  expect(backlogs[0]?.oldestSeconds).toBeWithin(60, 61)
+  expect(statuses).toEqual([503])
 })
 
 test('a test message goes out at once and tells how that ended', async () => {

@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import { StoredEvent } from '../../../src/domain/event-list.ts'
+import { LOGGED_EVENT_TYPES } from '../../../src/domain/event-types.ts'
 import { Uuid } from '../../../src/domain/validate.ts'
-import { EVENT_TYPES } from '../../../src/domain/webhook-schema.ts'
 import * as example from '../examples.ts'
 import type { Operations, Parameter } from '../model.ts'
 import { includeObjectTimerange, inQuery, limit, page, reverseOrder, urlOptions } from '../parameters.ts'
@@ -9,7 +9,7 @@ import { failing, listing } from '../responses.ts'
 
 const filters: readonly Parameter[] = [
   {
-    ...inQuery('type', 'Only events of these types.', Type.Array(Type.String({ enum: [...EVENT_TYPES] })), ['flows/created']),
+    ...inQuery('type', 'Only events of these types.', Type.Array(Type.String({ enum: [...LOGGED_EVENT_TYPES] })), ['flows/created']),
     explode: false,
   },
   { ...inQuery('flow_id', 'Only events of these flows.', Type.Array(Uuid), [example.VIDEO_ID]), explode: false },
@@ -26,7 +26,7 @@ export const eventOperations: Operations = {
     extension: true,
     summary: 'List stored events',
     description:
-      'What happened to flows, segments and sources, oldest first, for as long as events are kept. Each has the body that webhooks send, and an `id` that grows from event to event. Filters combine with AND.',
+      'What happened to flows, segments and sources, and to objects and collections, which webhooks are not told of, oldest first, for as long as events are kept. Each has the body that webhooks send, and an `id` that grows from event to event. Filters combine with AND.',
     parameters: [
       ...filters,
       time('since', 'Only events from then on.'),

@@ -6,6 +6,8 @@ import type { Operations } from '../model.ts'
 import {
   codec,
   collectedByIds,
+  deletedViews,
+  deletionOptions,
   flowId,
   format,
   includeTimerange,
@@ -43,6 +45,7 @@ export const flowOperations: Operations = {
       inQuery('frame_height', 'Only video of this height in pixels.', Type.Integer(), 1080),
       inQuery('init_segments', 'Only flows with init objects; `false` also gives flows that do not say.', Type.Boolean(), true),
       collectedByIds('flows', example.MULTI_ID),
+      ...deletedViews,
       sortBy(['created', 'metadata_updated', 'label'], 'What to sort by: times newest first, labels ascending by code point.'),
       reverseOrder,
       page,
@@ -62,6 +65,7 @@ export const flowOperations: Operations = {
       timerange(
         'With `include_timerange`: the stretch from the first to the last segment that overlaps this. Segments count whole, so it may reach beyond what was asked for.',
       ),
+      ...deletedViews,
     ],
     responses: {
       200: answerWithExamples('The flow.', FlowDocument, {
@@ -94,7 +98,7 @@ export const flowOperations: Operations = {
     summary: 'Delete a flow',
     description:
       'Deletes a flow with its segments, takes it out of all collections, and deletes the media objects that nothing else refers to; its source goes with its last flow. The flow is gone at once, even where many segments are still to be worked off.',
-    parameters: [flowId],
-    responses: { 202: accepted, 204: noContent, ...failing(403, 404) },
+    parameters: [flowId, ...deletionOptions],
+    responses: { 202: accepted, 204: noContent, ...failing(400, 403, 404, 409) },
   },
 }

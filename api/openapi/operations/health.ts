@@ -38,4 +38,18 @@ export const healthOperations: Operations = {
     description: 'The same examination as `/health`: for taking a replica out of the rotation.',
     responses: examined,
   },
+  GET_metrics: {
+    method: 'get',
+    path: '/metrics',
+    tag: 'Health',
+    summary: 'Read the figures of this process',
+    description: 'In the text format of Prometheus. What the store holds (`tams_flows_total` …) is counted once a minute.',
+    responses: {
+      200: {
+        description: 'The figures.',
+        content: { 'text/plain': { schema: Type.String(), example: '# TYPE tams_flows_total gauge\ntams_flows_total 128\n' } },
+      },
+      ...onlyFailing(500),
+    },
+  },
 }

@@ -4,7 +4,7 @@ import { InstancePost } from '../../../src/domain/object-instances.ts'
 import { Uuid } from '../../../src/domain/validate.ts'
 import * as example from '../examples.ts'
 import type { Operations } from '../model.ts'
-import { inQuery, limit, objectId, page, tagFilters, urlOptions } from '../parameters.ts'
+import { deletedViews, inQuery, limit, objectId, page, tagFilters, urlOptions } from '../parameters.ts'
 import { bodyWithExamples, empty, failing, failingWithBody, listing, noContent } from '../responses.ts'
 
 export const objectOperations: Operations = {
@@ -15,7 +15,14 @@ export const objectOperations: Operations = {
     summary: 'Get a media object',
     description:
       'Where a media object can be read from and which flows use it. Pages go through `referenced_by_flows`. An object that is allocated and not yet registered is 404.',
-    parameters: [objectId, ...urlOptions, ...tagFilters('flow_tag', 'flows in `referenced_by_flows`', 'Leeds'), page, limit],
+    parameters: [
+      objectId,
+      ...urlOptions,
+      ...tagFilters('flow_tag', 'flows in `referenced_by_flows`', 'Leeds'),
+      ...deletedViews,
+      page,
+      limit,
+    ],
     responses: { 200: listing('short', 'The media object.', MediaObject, example.mediaObject), ...failing(400, 404) },
   },
   'POST_objects-instances': {

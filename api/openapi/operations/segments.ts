@@ -4,7 +4,19 @@ import { FlowSegment } from '../../../src/domain/segment-list.ts'
 import { SegmentPost } from '../../../src/domain/segment-schema.ts'
 import * as example from '../examples.ts'
 import type { Operations } from '../model.ts'
-import { flowId, includeObjectTimerange, limit, objectIdFilter, page, reverseOrder, timerange, urlOptions } from '../parameters.ts'
+import {
+  deletedViews,
+  deletionOptions,
+  flowId,
+  includeObjectTimerange,
+  limit,
+  objectIdFilter,
+  ofDeletion,
+  page,
+  reverseOrder,
+  timerange,
+  urlOptions,
+} from '../parameters.ts'
 import { accepted, answer, bodyWithExamples, empty, failing, failingWithBody, listing, noContent } from '../responses.ts'
 import { SegmentFailures } from '../schemas.ts'
 
@@ -22,6 +34,8 @@ export const segmentOperations: Operations = {
       objectIdFilter,
       includeObjectTimerange,
       ...urlOptions,
+      ...deletedViews,
+      ofDeletion,
       reverseOrder,
       page,
       limit,
@@ -60,7 +74,7 @@ export const segmentOperations: Operations = {
     summary: 'Delete segments of a flow',
     description:
       'Deletes the segments that lie completely inside `timerange` and match `object_id`, and the media objects that nothing else refers to. Without parameters: all segments. Done as well when nothing matches.',
-    parameters: [flowId, timerange('Only segments that lie completely inside this.'), objectIdFilter],
+    parameters: [flowId, timerange('Only segments that lie completely inside this.'), objectIdFilter, ...deletionOptions],
     responses: { 202: accepted, 204: noContent, ...failing(400, 403, 404) },
   },
 }

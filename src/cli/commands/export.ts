@@ -1,12 +1,11 @@
 import type { Command } from 'commander'
 import { CliError, say, usage } from '../cli-error.ts'
-import { TamsClient } from '../client.ts'
+import { connect, type ServiceFlags } from '../connection.ts'
 import { exportFlow, muxerFor } from '../export/run.ts'
 import { parseCount, parseId, parseTimeRange, withUrl } from '../options.ts'
 import { withWorkDir } from '../work-dir.ts'
 
-interface Flags {
-  readonly url: string
+interface Flags extends ServiceFlags {
   readonly timerange: string
   readonly concurrency: number
   readonly force: boolean
@@ -35,7 +34,7 @@ export const exportCommand = (program: Command): void => {
       }
       muxerFor(file)
       if (!flags.force && (await Bun.file(file).exists())) throw new CliError(`${file} is there already; --force replaces it`)
-      const client = new TamsClient(flags.url)
+      const client = connect(flags)
       const result = await withWorkDir((dir) => exportFlow(client, { ...flags, flowId: flow, file }, dir))
       say(`${file}: ${result.timerange}, ${result.segments} segments of ${result.flows.length} flow${result.flows.length === 1 ? '' : 's'}`)
     })

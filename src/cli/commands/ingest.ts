@@ -1,7 +1,7 @@
 import { basename } from 'node:path'
 import { type Command, Option } from 'commander'
 import { CliError } from '../cli-error.ts'
-import { TamsClient } from '../client.ts'
+import { connect, type ServiceFlags } from '../connection.ts'
 import { type IngestedFlow, ingest } from '../ingest/run.ts'
 import type { Container } from '../media/essence.ts'
 import { parseDecimal, rational } from '../media/rational.ts'
@@ -10,8 +10,7 @@ import { formatTable } from '../table.ts'
 import type { TagValues } from '../tams-types.ts'
 import { withWorkDir } from '../work-dir.ts'
 
-interface Flags {
-  readonly url: string
+interface Flags extends ServiceFlags {
   readonly label?: string
   readonly segmentSeconds: string
   readonly container: Container
@@ -57,7 +56,7 @@ export const ingestCommand = (program: Command): void => {
     .addHelpText('after', EXAMPLES)
     .action(async (file: string, flags: Flags) => {
       if (!(await Bun.file(file).exists())) throw new CliError(`${file} does not exist`)
-      const client = new TamsClient(flags.url)
+      const client = connect(flags)
       const options = {
         ...flags,
         file,

@@ -1,11 +1,11 @@
 import { type Command, Option } from 'commander'
 import { CliError } from '../cli-error.ts'
-import { TamsClient } from '../client.ts'
+import { connect, type ServiceFlags } from '../connection.ts'
 import { type ListFlags, listing } from '../listing.ts'
 import { collectTag, parseCount, parseTimeRange, withUrl } from '../options.ts'
 import { formatTable } from '../table.ts'
 
-type Flags = ListFlags & { readonly url: string; readonly json: boolean }
+type Flags = ListFlags & ServiceFlags & { readonly json: boolean }
 
 const EXAMPLES = `
 Examples:
@@ -41,7 +41,7 @@ const filtered = (command: Command): Command =>
 const format = () => new Option('--format <format>', 'only of this format').choices(['video', 'audio', 'image', 'data', 'multi'])
 
 const print = async (flags: Flags, kind: keyof typeof listing, id: string): Promise<void> => {
-  const { titles, shown } = listing[kind](new TamsClient(flags.url), flags, id)
+  const { titles, shown } = listing[kind](connect(flags), flags, id)
   const items: unknown[] = []
   const rows: (readonly string[])[] = []
   for await (const { item, cells } of shown) {

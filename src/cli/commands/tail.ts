@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { connectionOf, type ServiceFlags } from '../connection.ts'
 import { followEvents, type StreamedLine } from '../event-stream.ts'
 import { parseId, withUrl } from '../options.ts'
 
@@ -10,8 +11,7 @@ Examples:
   tams tail --type flows/segments_added --flow 4f79cfd1-c057-47f4-8e4d-1b126ca7bf34
   tams tail --after 0 --json | jq .event_type`
 
-interface Flags {
-  readonly url: string
+interface Flags extends ServiceFlags {
   readonly type?: string
   readonly flow?: string
   readonly source?: string
@@ -27,8 +27,9 @@ export const tailCommand = (program: Command): void => {
     .option('--after <id>', 'begin behind this event; 0 for all that are stored')
     .option('--json', 'print the whole messages', false)
     .addHelpText('after', EXAMPLES)
-    .action(async ({ url, after, json, ...filter }: Flags) => {
-      for await (const line of followEvents(streamUrl(url, filter), after === undefined ? {} : { after }))
+    .action(async ({ after, json, ...flags }: Flags) => {
+      const { url, authorization } = connectionOf(flags)
+      for await (const line of followEvents(streamUrl(url, flags), { authorization, ...(after !== undefined && { after }) }))
         console.log(json ? line.data : summary(line))
     })
 }

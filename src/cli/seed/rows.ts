@@ -140,6 +140,7 @@ const objectAdder =
     batch.objects.push({
       id: objectId,
       deletion_id: '',
+      trash_id: null,
       state: 'registered',
       kind: 'media',
       allocated_for: flow.id,
@@ -149,13 +150,14 @@ const objectAdder =
       timerange: rangeText(startNs, endNs),
       key_frame_count: flow.source.format === 'video' ? BigInt(placed.keyFrames) : null,
       init_object_id: null,
-      instances: `[{"storage_id":"${options.storageId}","key":${JSON.stringify(key)},"status":"ready"}]`,
+      instances: `[{"storage_id":"${options.storageId}","key":${JSON.stringify(key)},"status":"ready","size":${size}}]`,
       content_type: flow.technical.container,
       size,
       created: createdUs,
       registered: createdUs,
       explicit: false,
       expires: null,
+      size_due: null,
     })
   }
 
@@ -175,6 +177,7 @@ const addFlow = (batch: SeedBatch, flow: PlannedFlow, extent: Extent | undefined
   batch.flows.push({
     id: flow.id,
     deletion_id: '',
+    trashed: null,
     timeline_id: flow.timelineId,
     source_id: flow.source.id,
     format: FORMAT_URN[flow.source.format],
@@ -221,6 +224,7 @@ const addSource = (batch: SeedBatch, source: PlannedSource, createdUs: bigint): 
   batch.sources.push({
     id: source.id,
     deletion_id: '',
+    trashed: null,
     format: FORMAT_URN[source.format],
     label: source.label ?? null,
     label_sort: labelSort(source.label),

@@ -28,6 +28,8 @@ const MAX_SOCKETS = 256
 export interface Bucket {
   readonly client: S3Client
   readonly name: string
+  /** Equal where two buckets are reached at the same place by the same keys. */
+  readonly account: string
   readonly serverSideEncryption: ServerSideEncryption | undefined
   readonly idleTimeoutMs: number
   /** One operation with its retries. Throws a TamsError that begins with `what`, or the signal's reason. */
@@ -61,6 +63,7 @@ export const createBucket = (options: S3ClientOptions): Bucket => {
   return {
     client,
     name: options.bucket,
+    account: `${endpoint} ${region} ${accessKeyId ?? ''}`,
     serverSideEncryption: options.serverSideEncryption,
     idleTimeoutMs,
     async attempt(what, signal, work) {

@@ -137,9 +137,15 @@ export const probeConditionalWrites = async (bucket: Bucket): Promise<boolean> =
     bucket.attempt(`Bucket ${bucket.name} cannot be written`, undefined, (options) =>
       bucket.client.send(new PutObjectCommand({ ...place, Body: 'probe', ContentLength: 5, IfNoneMatch }), options),
     )
-  try {
+  const remove = () =>
+    bucket.attempt(`Bucket ${bucket.name} cannot be cleaned up`, undefined, (options) =>
+      bucket.client.send(new DeleteObjectCommand(place), options).catch((error: unknown) => {
+        if (!isMissing(error)) throw error
+      }),
+    )
+  const heeded = async () => {
     await put()
-    return await put('*').then(
+    return put('*').then(
       () => false,
       (error: unknown) => {
         const cause = error instanceof Error ? error.cause : undefined
@@ -149,11 +155,12 @@ export const probeConditionalWrites = async (bucket: Bucket): Promise<boolean> =
         throw error
       },
     )
-  } finally {
-    await bucket.attempt(`Bucket ${bucket.name} cannot be cleaned up`, undefined, (options) =>
-      bucket.client.send(new DeleteObjectCommand(place), options).catch((error: unknown) => {
-        if (!isMissing(error)) throw error
-      }),
-    )
   }
+  const result = await heeded().catch(async (error: unknown) => {
+    // Perhaps only the answer was lost; the first error is the one to tell.
+    await remove().catch(() => undefined)
+    throw error
+  })
+  await remove()
+  return result
 }

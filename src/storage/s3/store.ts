@@ -1,10 +1,13 @@
 import type { Clock } from '../../core/clock.ts'
 import type { MediaStore } from '../media.ts'
 import { createBucket, type S3ClientOptions } from './client.ts'
+import { BUCKET, copyObject, type InBucket } from './copy.ts'
 import { findRefusedPreflight, setBucketCors } from './cors.ts'
 import { keepCredentials } from './credentials.ts'
 import { deleteObjects } from './delete.ts'
 import { type Finding, headBucket, inspectBucket, probeConditionalWrites } from './inspect.ts'
+import { discardUploads } from './kept-upload.ts'
+import { checkKey } from './keys.ts'
 import { listObjects } from './list.ts'
 import { getObject, headObject } from './read.ts'
 import { bucketUrlOf, createUrls } from './urls.ts'
@@ -19,11 +22,13 @@ export interface S3StoreOptions extends S3ClientOptions {
   readonly conditionalUploads?: boolean | undefined
   /** Bytes of the first parts of a multipart upload. Default: 8 MiB. */
   readonly partBytes?: number | undefined
+  /** Bytes; larger objects are copied inside the S3 service in pieces of this size. S3 takes at most 5 GiB. Default: 512 MiB. */
+  readonly copyBytes?: number | undefined
   readonly sleep?: (ms: number) => Promise<void>
   readonly random?: () => number
 }
 
-export interface S3Store extends MediaStore {
+export interface S3Store extends MediaStore, InBucket {
   /** Looks at the bucket as the service will use it, for the operator. `origins`: whose pages use media directly. */
   inspect(origins: '*' | readonly string[], signal?: AbortSignal): Promise<readonly Finding[]>
   /** Replaces the CORS rules of the bucket. Throws `unavailable`, also where the server has no such rules (MinIO). */
@@ -37,7 +42,16 @@ const PREFLIGHT_TIMEOUT_MS = 10_000
 
 /** No request is made: a service starts while S3 is away. Rejects with `unavailable` when there are no credentials. */
 export const createS3Store = async (options: S3StoreOptions): Promise<S3Store> => {
-  const { storageId, clock, region, publicBaseUrl, partBytes = 8 * MIB, sleep = Bun.sleep, random = Math.random } = options
+  const {
+    storageId,
+    clock,
+    region,
+    publicBaseUrl,
+    partBytes = 8 * MIB,
+    copyBytes = 512 * MIB,
+    sleep = Bun.sleep,
+    random = Math.random,
+  } = options
   const bucket = createBucket(options)
   const credentials = await keepCredentials(bucket.client)
   const bucketUrl = await bucketUrlOf(bucket)
@@ -55,6 +69,11 @@ export const createS3Store = async (options: S3StoreOptions): Promise<S3Store> =
 
   return {
     storageId,
+    [BUCKET]: bucket,
+    checkKey,
+    prepareUploads: async () => {
+      if (options.conditionalUploads ?? true) await conditionalWrites()
+    },
     uploadUrl: async (key, uploadOptions) => {
       const ifAbsent = (options.conditionalUploads ?? true) && (await conditionalWrites())
       return urls.upload(key, { ...uploadOptions, ifAbsent })
@@ -64,6 +83,8 @@ export const createS3Store = async (options: S3StoreOptions): Promise<S3Store> =
     put: (key, body, putOptions) => putObject(writing, key, body, putOptions),
     get: (key, getOptions = {}) => getObject(bucket, key, getOptions),
     head: async (key, signal) => (await headObject(bucket, key, signal))?.object,
+    copyFrom: (key, source, putOptions) => copyObject({ ...writing, copyBytes }, key, source, putOptions),
+    discardCopy: (key, signal) => discardUploads(bucket, key, signal),
     delete: (keys, signal) => deleteObjects({ bucket, sleep, random }, keys, signal),
     list: ({ after, signal }) => listObjects(bucket, after, signal),
     check: (signal) => headBucket(bucket, signal),

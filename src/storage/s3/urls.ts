@@ -46,7 +46,7 @@ export const createUrls = ({ bucket, bucketUrl, region, credentials, clock, publ
   const plainStart = publicBaseUrl?.replace(/\/+$/, '')
 
   return {
-    async upload(key, { contentType, expiresInSeconds, ifAbsent }) {
+    async upload(key, { contentType, expiresInSeconds, ifAbsent, metadata }) {
       checkKey(key)
       checkContentType(contentType)
       const { serverSideEncryption } = bucket
@@ -55,13 +55,17 @@ export const createUrls = ({ bucket, bucketUrl, region, credentials, clock, publ
         Key: key,
         ContentType: contentType,
         ServerSideEncryption: serverSideEncryption,
+        // The presigner puts it into the query: S3 keeps it from there, and the client has no header to send for it.
+        Metadata: metadata,
         ...(ifAbsent && { IfNoneMatch: '*' }),
       })
       const url = await getSignedUrl(bucket.client, command, {
         expiresIn: Math.min(Math.ceil(expiresInSeconds) + 1, MAX_VALIDITY_SECONDS),
         signingDate: new Date(nowMs()),
         // The presigner leaves it out otherwise, and anything could be uploaded.
-        signableHeaders: new Set(['content-type']),
+        signableHeaders: new Set(['content-type', 'x-amz-server-side-encryption']),
+        // In the query S3 does not heed it.
+        unhoistableHeaders: new Set(['x-amz-server-side-encryption']),
       })
       const headers = {
         'content-type': contentType,

@@ -24,8 +24,8 @@ export interface Writing {
 }
 
 /** Metadata of every object: which upload it came from. Tells whether a request whose answer was lost had been carried out. */
-const UPLOAD_ID = 'tams-upload'
-const PARTS_IN_FLIGHT = 3
+export const UPLOAD_ID = 'tams-upload'
+export const PARTS_IN_FLIGHT = 3
 /** S3 takes 10,000 parts: sizes double behind each thousand, which from 8 MiB on reaches beyond the largest object there is. */
 const PARTS_OF_ONE_SIZE = 1000
 const CONFLICT_DELAYS_MS = [50, 200, 800]
@@ -124,13 +124,15 @@ const putParts = async (writing: Writing, upload: Upload, first: Uint8Array, rea
   }
 }
 
-const partSize = ({ partBytes }: Writing, index: number): number => partBytes * 2 ** Math.floor(index / PARTS_OF_ONE_SIZE)
+export const partSize = ({ partBytes }: Pick<Writing, 'partBytes'>, index: number): number =>
+  partBytes * 2 ** Math.floor(index / PARTS_OF_ONE_SIZE)
 
-const creation = (bucket: Bucket, { key, id, options }: Upload) => ({
+/** The members of every request that begins an object. */
+export const creation = (bucket: Bucket, { key, id, options }: Pick<Upload, 'key' | 'id' | 'options'>) => ({
   Bucket: bucket.name,
   Key: key,
   ContentType: options.contentType,
-  Metadata: { [UPLOAD_ID]: id },
+  Metadata: { ...options.metadata, [UPLOAD_ID]: id },
   ServerSideEncryption: bucket.serverSideEncryption,
 })
 

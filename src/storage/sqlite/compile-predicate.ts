@@ -1,8 +1,7 @@
-import { invalid } from '../../core/errors.ts'
 import type { CompareOp, Predicate, Related, Scalar } from '../../core/predicate.ts'
-import { checkCell } from '../check-row.ts'
 import type { TableName } from '../schema.ts'
-import { kindOfColumn, quoted, type SqlValue, type TableInfo, tableInfo } from './table-info.ts'
+import { comparable, kindOfColumn, relatedColumns } from '../table-facts.ts'
+import { quoted, type SqlValue, type TableInfo, tableInfo } from './table-info.ts'
 
 const opposite: Record<CompareOp, CompareOp> = { '=': '!=', '!=': '=', '<': '>=', '<=': '>', '>': '<=', '>=': '<' }
 const LIST_LIMIT = 32_768
@@ -15,7 +14,7 @@ export const compilePredicate = (info: TableInfo, predicate: Predicate, params: 
   switch (predicate.kind) {
     case 'compare': {
       const column = `${alias}.${quoted(predicate.column)}`
-      params.push(bound(info, predicate.column, predicate.value))
+      params.push(comparable(info, predicate.column, predicate.value))
       const text = `${column} ${negated ? opposite[predicate.op] : predicate.op} ?`
       return negated && info.nullable.has(predicate.column) ? `(${text} or ${column} is null)` : text
     }
@@ -55,18 +54,6 @@ const joined = (terms: readonly string[], operator: string): string => {
 export const compileAll = (info: TableInfo, terms: readonly Predicate[], params: SqlValue[]): string =>
   compilePredicate(info, { kind: 'and', terms }, params)
 
-export const bound = (info: TableInfo, column: string, value: Scalar): SqlValue => {
-  kindOfColumn(info, column)
-  if (value === null) throw new Error(`${info.name}.${column} is compared with null: use the null predicate`)
-  if (typeof value === 'string') {
-    // Text longer than a cell is only compared, so no limit; ill-formed text would be bound as other text.
-    if (info.kinds.get(column) === 'text' && !value.isWellFormed()) throw invalid(column, 'is not well-formed Unicode')
-    if (info.kinds.get(column) === 'text') return value
-  }
-  checkCell(info.name, column, value)
-  return value
-}
-
 // Padded to a power of two with the last value, so that lists of all lengths share a few statements.
 // (json_each(?) would be one statement, but cuts text at U+0000 and carries no 64-bit integers beyond its parser's care.)
 const list = (info: TableInfo, column: string, values: readonly Scalar[], params: SqlValue[]): string => {
@@ -75,7 +62,7 @@ const list = (info: TableInfo, column: string, values: readonly Scalar[], params
   while (size < values.length) size *= 2
   let last: SqlValue = null
   for (const value of values) {
-    last = bound(info, column, value)
+    last = comparable(info, column, value)
     params.push(last)
   }
   for (let i = values.length; i < size; i++) params.push(last)
@@ -92,17 +79,4 @@ const compileRelated = (info: TableInfo, related: Related, params: SqlValue[], a
   const where = compilePredicate(other, related.where, params, name)
   const absent = related.negated !== negated
   return `(select 1 from ${quoted(other.name)} ${name} where ${[...links, where].join(' and ')} limit 1) is ${absent ? 'null' : 'not null'}`
-}
-
-export const relatedColumns = (
-  info: TableInfo,
-  other: TableInfo,
-  related: Related,
-): readonly (readonly [theirs: string, ours: string])[] => {
-  const links = Object.entries(related.on)
-  if (links.length === 0) throw new Error(`a related predicate on ${other.name} has an empty "on"`)
-  for (const [theirs, ours] of links)
-    if (kindOfColumn(other, theirs) !== kindOfColumn(info, ours))
-      throw new Error(`${other.name}.${theirs} and ${info.name}.${ours} differ in type`)
-  return links
 }

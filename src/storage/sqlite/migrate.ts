@@ -1,12 +1,8 @@
-import { TamsError } from '../../core/errors.ts'
 import { type Table, type TableName, tables } from '../schema.ts'
+import { refuseNewer, VERSION_ROWS } from '../schema-version.ts'
+import { kindOfColumn } from '../table-facts.ts'
 import type { Connection } from './connection.ts'
-import { indexName, kindOfColumn, quoted, tableInfo } from './table-info.ts'
-
-/** Grows with every change of `schema.ts`. */
-export const SCHEMA_VERSION = 1
-/** The oldest program that may use a store written by this one: grows only when old programs would do harm. */
-export const MIN_READER_VERSION = 1
+import { indexName, quoted, tableInfo } from './table-info.ts'
 
 /** Counts the commits that touched each table; see `Tables.version`. */
 export const VERSIONS_TABLE = 'table_versions'
@@ -19,7 +15,7 @@ const emptyValue = { text: "''", int64: '0', int32: '0', float64: '0', bool: '0'
  * nothing away. Throws `conflict` for a store that a newer program has closed to this one.
  */
 export const migrate = (connection: Connection): void => {
-  refuseNewer(connection)
+  if (columnsOf(connection, 'meta').length > 0) refuseNewer((name) => storedVersion(connection, name))
   connection.run(`create table if not exists ${VERSIONS_TABLE} (name text primary key, version integer not null) strict, without rowid`)
   for (const name of Object.keys(tables) as TableName[]) {
     const table: Table = tables[name]
@@ -34,19 +30,7 @@ export const migrate = (connection: Connection): void => {
     }
     connection.run(`insert or ignore into ${VERSIONS_TABLE} values (?, 0)`, [name])
   }
-  raise(connection, 'schema_version', SCHEMA_VERSION)
-  raise(connection, 'min_reader_version', MIN_READER_VERSION)
-}
-
-const refuseNewer = (connection: Connection): void => {
-  if (columnsOf(connection, 'meta').length === 0) return
-  const needed = storedVersion(connection, 'min_reader_version')
-  if (needed <= SCHEMA_VERSION) return
-  const found = storedVersion(connection, 'schema_version')
-  throw new TamsError(
-    'conflict',
-    `The store has schema version ${found}, which needs a program of version ${needed} or later; this one knows version ${SCHEMA_VERSION}`,
-  )
+  for (const [name, version] of Object.entries(VERSION_ROWS)) raise(connection, name, version)
 }
 
 const storedVersion = (connection: Connection, name: string): number =>

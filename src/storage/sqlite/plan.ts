@@ -1,6 +1,7 @@
 import type { Predicate, Related, Scalar } from '../../core/predicate.ts'
+import type { OrderColumn } from '../list-order.ts'
 import type { TableName } from '../schema.ts'
-import { isNative, type OrderColumn } from './order.ts'
+import { isNative } from './order.ts'
 import { type Path, type TableInfo, tableInfo } from './table-info.ts'
 
 /** What a path does for a condition: its leading columns are fixed or listed by terms, the next may have a range. */

@@ -1,8 +1,8 @@
 import type { RecordBatch } from 'apache-arrow'
 import type { Predicate, Scalar } from '../../core/predicate.ts'
 import type { ColumnName, Row, TableName } from '../schema.ts'
+import { comparable } from '../table-facts.ts'
 import type { ListQuery, Page, ReadTx, ScanQuery } from '../tables.ts'
-import { bound } from './compile-predicate.ts'
 import type { Connection, SqlRow } from './connection.ts'
 import { VERSIONS_TABLE } from './migrate.ts'
 import { type RowReader, rowReader } from './rows.ts'
@@ -38,7 +38,7 @@ export class SqliteReadTx implements ReadTx {
       if (key.some((value) => typeof value === 'string' && !value.isWellFormed())) return undefined
       const rows = this.connection.rows(
         sql,
-        key.map((value, i) => bound(info, info.key[i] ?? '', value)),
+        key.map((value, i) => comparable(info, info.key[i] ?? '', value)),
       )
       return rows.length === 0 ? undefined : as<Row<N>>(reader.finish(rows)[0])
     })

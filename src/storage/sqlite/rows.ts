@@ -1,8 +1,9 @@
 import type { Value } from '../../core/predicate.ts'
 import type { ColumnKind } from '../check-row.ts'
+import type { OrderColumn } from '../list-order.ts'
+import { kindOfColumn } from '../table-facts.ts'
 import type { SqlRow } from './connection.ts'
-import type { OrderColumn } from './order.ts'
-import { kindOfColumn, type SqlValue, type TableInfo } from './table-info.ts'
+import type { SqlValue, TableInfo } from './table-info.ts'
 
 export interface RowReader {
   /** What the statement selects: the columns asked for, and those of the order. */

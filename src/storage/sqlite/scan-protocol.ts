@@ -37,7 +37,7 @@ export interface ColumnBuffers {
   readonly valid: Uint8Array<ArrayBuffer> | undefined
   /** int64: BigInt64Array, int32 and codes of text: Int32Array, float64: Float64Array, bool: bits. */
   readonly data: BigInt64Array<ArrayBuffer> | Int32Array<ArrayBuffer> | Float64Array<ArrayBuffer> | Uint8Array<ArrayBuffer>
-  /** The distinct texts that the codes number. */
+  /** The texts that the codes number; where nearly all differ, one may be there twice. */
   readonly dictionary?: { readonly size: number; readonly offsets: Int32Array<ArrayBuffer>; readonly bytes: Uint8Array<ArrayBuffer> }
 }
 

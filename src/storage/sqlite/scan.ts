@@ -1,11 +1,12 @@
 import type { RecordBatch } from 'apache-arrow'
 import { TamsError } from '../../core/errors.ts'
 import type { TableName } from '../schema.ts'
+import { kindOfColumn } from '../table-facts.ts'
 import type { ScanQuery } from '../tables.ts'
 import { compilePredicate } from './compile-predicate.ts'
 import { recordBatch, scanSchema } from './scan-batch.ts'
 import type { ScanAnswer, ScanRequest } from './scan-protocol.ts'
-import { kindOfColumn, quoted, type SqlValue, tableInfo } from './table-info.ts'
+import { quoted, type SqlValue, tableInfo } from './table-info.ts'
 
 // One is loaded by the consumer while the worker fills the next.
 const BATCHES_IN_FLIGHT = 2

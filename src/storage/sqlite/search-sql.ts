@@ -1,6 +1,8 @@
 import type { Predicate, Value } from '../../core/predicate.ts'
-import { compileAll, relatedColumns } from './compile-predicate.ts'
-import { behind, type OrderColumn, orderText } from './order.ts'
+import type { OrderColumn } from '../list-order.ts'
+import { relatedColumns } from '../table-facts.ts'
+import { compileAll } from './compile-predicate.ts'
+import { behind, orderText } from './order.ts'
 import type { Access, Start } from './plan.ts'
 import { type Path, quoted, type SqlValue, type TableInfo } from './table-info.ts'
 

@@ -1,7 +1,7 @@
 import type { Predicate, Value } from '../../core/predicate.ts'
+import { checkAfter, type OrderColumn, type OrderRequest, totalOrder } from '../list-order.ts'
 import type { Page } from '../tables.ts'
 import type { Connection, SqlRow } from './connection.ts'
-import { checkAfter, type OrderColumn, type OrderRequest, totalOrder } from './order.ts'
 import { flatten, pinnedColumns, planCount, planPage, type Start } from './plan.ts'
 import { rowReader } from './rows.ts'
 import {

@@ -22,6 +22,8 @@ export interface OpenSqliteOptions {
   readonly file: string
   /** For servers: refuse (`conflict`) while another one has the store, and keep others off until `close`. */
   readonly exclusive?: boolean
+  /** To look after the store: writes although it is frozen (`FROZEN_META`). */
+  readonly maintenance?: boolean
   /** For tests: an insert without the lock that its table demands throws. */
   readonly checkLocks?: boolean
   /** How long to look for the rows of one page. Default 1,000 ms. */
@@ -89,9 +91,9 @@ export class SqliteTables implements Tables {
     busyTimeoutMs: number,
     private readonly lock: { close(): void } | undefined,
   ) {
-    const { clock = systemClock(), checkLocks = false, log = () => {} } = options
+    const { clock = systemClock(), checkLocks = false, maintenance = false, log = () => {} } = options
     this.limits = { now: () => Number(clock.nowUs()) / 1000, timeoutMs: options.pageTimeoutMs ?? 1000 }
-    this.writer = new Writer({ connection, limits: this.limits, checkLocks, busyTimeoutMs, log })
+    this.writer = new Writer({ connection, limits: this.limits, checkLocks, maintenance, busyTimeoutMs, log })
     this.readers = new ReaderPool(options.file, busyTimeoutMs)
   }
 

@@ -1,5 +1,5 @@
-import { type ColumnKind, kindOf } from '../check-row.ts'
-import { type Table, type TableName, tables } from '../schema.ts'
+import { type TableName, tables } from '../schema.ts'
+import { type TableFacts, tableFacts } from '../table-facts.ts'
 
 /** An order in which the rows of a table can be walked: the key (`index` absent) or a secondary index. */
 export interface Path {
@@ -8,14 +8,8 @@ export interface Path {
   readonly columns: readonly string[]
 }
 
-export interface TableInfo {
-  readonly name: TableName
-  readonly key: readonly string[]
-  readonly columnNames: readonly string[]
-  readonly kinds: ReadonlyMap<string, ColumnKind>
-  readonly nullable: ReadonlySet<string>
+export interface TableInfo extends TableFacts {
   readonly paths: readonly [key: Path, ...indexes: Path[]]
-  readonly lock: Table['lock']
 }
 
 /** Bound to a statement, or read from one. */
@@ -31,30 +25,18 @@ const infos = new Map<TableName, TableInfo>()
 export const tableInfo = (name: TableName): TableInfo => {
   const known = infos.get(name)
   if (known) return known
-  if (!Object.hasOwn(tables, name)) throw new Error(`there is no table ${name}`)
-  const table: Table = tables[name]
-  const entries = Object.entries(table.columns)
+  const facts = tableFacts(name)
+  const indexes: readonly (readonly string[])[] = tables[name].indexes
   const info: TableInfo = {
-    name,
-    key: table.key,
-    columnNames: entries.map(([column]) => column),
-    kinds: new Map(entries.map(([column, { arrow }]) => [column, kindOf(arrow)])),
-    nullable: new Set(entries.filter(([, { nullable }]) => nullable).map(([column]) => column)),
+    ...facts,
     paths: [
-      { columns: table.key },
-      ...table.indexes.map((columns) => ({
+      { columns: facts.key },
+      ...indexes.map((columns) => ({
         index: indexName(name, columns),
-        columns: [...columns, ...table.key.filter((column) => !columns.includes(column))],
+        columns: [...columns, ...facts.key.filter((column) => !columns.includes(column))],
       })),
     ],
-    lock: table.lock,
   }
   infos.set(name, info)
   return info
-}
-
-export const kindOfColumn = (info: TableInfo, column: string): ColumnKind => {
-  const kind = info.kinds.get(column)
-  if (!kind) throw new Error(`table ${info.name} has no column ${column}`)
-  return kind
 }

@@ -1,4 +1,5 @@
-import type { TableName } from '../schema.ts'
+import { TamsError } from '../../core/errors.ts'
+import { FROZEN_META, type TableName } from '../schema.ts'
 import type { WriteTx } from '../tables.ts'
 import type { Connection } from './connection.ts'
 import { Macrotasks } from './macrotasks.ts'
@@ -12,6 +13,8 @@ export interface WriterOptions {
   readonly connection: Connection
   readonly limits: TimeLimit
   readonly checkLocks: boolean
+  /** Writes although the store is frozen. */
+  readonly maintenance: boolean
   readonly busyTimeoutMs: number
   readonly log: (message: string, detail: Readonly<Record<string, unknown>>) => void
 }
@@ -104,7 +107,9 @@ export class Writer {
   private async batch(): Promise<void> {
     try {
       await this.begin()
+      this.refuseFrozen()
     } catch (error) {
+      this.rollback()
       this.options.log('no write could begin', { works: this.queue.length, error })
       for (const job of this.queue.splice(0)) job.reject(error)
       return
@@ -195,6 +200,12 @@ export class Writer {
   private begin(): Promise<unknown> {
     const { connection, busyTimeoutMs } = this.options
     return retryWhileBusy(() => connection.run('begin immediate'), busyTimeoutMs, 'waiting for another process to end its write')
+  }
+
+  private refuseFrozen(): void {
+    const { connection, maintenance } = this.options
+    const frozen = maintenance ? undefined : connection.row('select value from meta where name = ?', [FROZEN_META])
+    if (frozen) throw new TamsError('unavailable', `The store takes no changes, reads go on. ${frozen.value}`)
   }
 
   private commit(touched: ReadonlySet<TableName>): void {

@@ -18,6 +18,10 @@ export interface StubS3 {
   readonly objects: Map<string, Stored>
   /** Uploads that are neither completed nor aborted. */
   readonly uploads: Map<string, Map<number, Buffer>>
+  /** Where the object of each of them will be. */
+  readonly uploadKeys: Map<string, string>
+  /** Bytes of the first part of what was uploaded in parts. */
+  readonly partSizes: Map<string, number>
   /** Operations in the order in which they arrived. */
   readonly calls: string[]
   /** Asked for each request; the default never fails. */
@@ -41,6 +45,8 @@ export const stubS3 = async (): Promise<StubS3> => {
   const state: Omit<StubS3, 'endpoint' | 'close'> = {
     objects: new Map(),
     uploads: new Map(),
+    uploadKeys: new Map(),
+    partSizes: new Map(),
     calls: [],
     fault: () => undefined,
     deleteFault: () => undefined,
@@ -76,7 +82,7 @@ const handle = async (
   response: ServerResponse,
 ): Promise<void> => {
   const url = new URL(request.url ?? '/', stub.endpoint)
-  const operation = operationOf(request.method ?? '', url)
+  const operation = operationOf(request.method ?? '', url, request.headers['x-amz-copy-source'] !== undefined)
   stub.calls.push(operation)
   const body = Buffer.concat(await Array.fromAsync(request))
   const fault = stub.fault(operation)
@@ -103,13 +109,16 @@ const handle = async (
   }
 }
 
-const operationOf = (method: string, { pathname, searchParams: query }: URL): string => {
+const operationOf = (method: string, { pathname, searchParams: query }: URL, copies: boolean): string => {
   const key = keyOf(pathname)
   if (method === 'OPTIONS') return 'Preflight'
+  if (key === '' && query.has('uploads')) return 'ListMultipartUploads'
   if (key === '')
     return method === 'POST' ? 'DeleteObjects' : method === 'HEAD' ? 'HeadBucket' : method === 'PUT' ? 'PutBucketCors' : 'ListObjectsV2'
   if (method === 'POST') return query.has('uploads') ? 'CreateMultipartUpload' : 'CompleteMultipartUpload'
-  if (query.has('uploadId')) return method === 'DELETE' ? 'AbortMultipartUpload' : 'UploadPart'
+  if (query.has('uploadId'))
+    return { DELETE: 'AbortMultipartUpload', GET: 'ListParts' }[method] ?? (copies ? 'UploadPartCopy' : 'UploadPart')
+  if (method === 'PUT' && copies) return 'CopyObject'
   return { GET: 'GetObject', HEAD: 'HeadObject', PUT: 'PutObject', DELETE: 'DeleteObject' }[method] ?? method
 }
 
@@ -130,6 +139,7 @@ const carryOut = (
   const parts = stub.uploads.get(uploadId)
   const md5 = headers['content-md5']
   if (md5 !== undefined && md5 !== createHash('md5').update(body).digest('base64')) return error(400, 'BadDigest')
+  const source = copySource(stub, headers)
   const exists = stub.conditional && headers['if-none-match'] === '*' && found !== undefined
   switch (operation) {
     case 'Preflight':
@@ -144,10 +154,37 @@ const carryOut = (
     case 'DeleteObjects':
       return deleteAll(stub, body.toString())
     case 'PutObject':
-      return exists ? error(412, 'PreconditionFailed') : store(stub, key, body, kept(headers))
+      return exists
+        ? error(412, 'PreconditionFailed')
+        : store(stub, key, body, kept({ ...Object.fromEntries(url.searchParams), ...headers }))
+    case 'CopyObject': {
+      if (!source) return error(412, 'PreconditionFailed')
+      store(stub, key, source, kept(headers))
+      return { status: 200, body: `<CopyObjectResult><ETag>${etagOf(source)}</ETag></CopyObjectResult>` }
+    }
+    case 'ListMultipartUploads': {
+      const prefix = url.searchParams.get('prefix') ?? ''
+      const found = [...stub.uploads.keys()].filter((id) => stub.uploadKeys.get(id)?.startsWith(prefix))
+      const uploads = found.map((id) => `<Upload><Key>${escapeXml(stub.uploadKeys.get(id) ?? '')}</Key><UploadId>${id}</UploadId></Upload>`)
+      return { status: 200, body: `<ListMultipartUploadsResult>${uploads.join('')}</ListMultipartUploadsResult>` }
+    }
+    case 'ListParts': {
+      if (!parts) return error(404, 'NoSuchUpload')
+      const listed = [...parts].map(
+        ([number, bytes]) => `<Part><PartNumber>${number}</PartNumber><ETag>${etagOf(bytes)}</ETag><Size>${bytes.length}</Size></Part>`,
+      )
+      return { status: 200, body: `<ListPartsResult><IsTruncated>false</IsTruncated>${listed.join('')}</ListPartsResult>` }
+    }
+    case 'UploadPartCopy': {
+      if (!parts) return error(404, 'NoSuchUpload')
+      if (!source) return error(412, 'PreconditionFailed')
+      parts.set(Number(url.searchParams.get('partNumber')), source)
+      return { status: 200, body: `<CopyPartResult><ETag>${etagOf(source)}</ETag></CopyPartResult>` }
+    }
     case 'CreateMultipartUpload': {
       const id = `upload-${stub.calls.length}`
       stub.uploads.set(id, new Map())
+      stub.uploadKeys.set(id, key)
       creations.set(id, kept(headers))
       return { status: 200, body: `<InitiateMultipartUploadResult><UploadId>${id}</UploadId></InitiateMultipartUploadResult>` }
     }
@@ -162,29 +199,59 @@ const carryOut = (
       if (exists) return error(412, 'PreconditionFailed')
       stub.uploads.delete(uploadId)
       const bytes = Buffer.concat([...parts].sort(([a], [b]) => a - b).map(([, part]) => part))
-      store(stub, key, bytes, creations.get(uploadId) ?? {})
-      return { status: 200, body: `<CompleteMultipartUploadResult><ETag>${etagOf(bytes)}</ETag></CompleteMultipartUploadResult>` }
+      const etag = `"${createHash('md5')
+        .update(Buffer.concat([...parts].sort(([a], [b]) => a - b).map(([, part]) => md5Of(part))))
+        .digest('hex')}-${parts.size}"`
+      store(stub, key, bytes, creations.get(uploadId) ?? {}, etag)
+      stub.partSizes.set(key, parts.get(1)?.length ?? 0)
+      return { status: 200, body: `<CompleteMultipartUploadResult><ETag>${etag}</ETag></CompleteMultipartUploadResult>` }
     }
     case 'DeleteObject':
       stub.objects.delete(key)
       return { status: 204 }
     default:
       if (!found) return error(404, 'NoSuchKey')
+      if (operation === 'HeadObject' && url.searchParams.has('partNumber')) {
+        const length = String(stub.partSizes.get(key) ?? found.bytes.length)
+        return { status: 206, headers: { ...found.headers, 'content-length': length } }
+      }
+      if (operation === 'GetObject' && headers.range !== undefined) return ranged(found, headers.range)
       return operation === 'HeadObject'
         ? { status: 200, headers: { ...found.headers, 'content-length': String(found.bytes.length) } }
         : { status: 200, headers: found.headers, body: found.bytes }
   }
 }
 
-const kept = (headers: IncomingMessage['headers']): Readonly<Record<string, string>> =>
+const ranged = ({ bytes, headers }: Stored, range: string): Answer => {
+  const [, start = '0', end = ''] = /^bytes=(\d+)-(\d+)$/.exec(range) ?? []
+  const body = bytes.subarray(Number(start), Number(end) + 1)
+  return { status: 206, headers: { ...headers, 'content-range': `bytes ${start}-${end}/${bytes.length}` }, body }
+}
+
+const kept = (headers: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> =>
   Object.fromEntries(
     Object.entries(headers).flatMap(([name, value]) =>
       typeof value === 'string' && (name === 'content-type' || name.startsWith('x-amz-meta-')) ? [[name, value]] : [],
     ),
   )
 
-const store = (stub: StubS3, key: string, bytes: Buffer, headers: Readonly<Record<string, string>>): Answer => {
-  const etag = etagOf(bytes)
+/** The bytes that a copy asks for; undefined when the source has another tag by now. */
+const copySource = ({ objects }: StubS3, headers: IncomingMessage['headers']): Buffer | undefined => {
+  const from = headers['x-amz-copy-source']
+  if (typeof from !== 'string') return undefined
+  const found = objects.get(keyOf(`/${from}`))
+  if (!found || (headers['x-amz-copy-source-if-match'] ?? found.headers.etag) !== found.headers.etag) return undefined
+  const [, start, end] = /^bytes=(\d+)-(\d+)$/.exec(String(headers['x-amz-copy-source-range'] ?? '')) ?? []
+  return start === undefined ? found.bytes : found.bytes.subarray(Number(start), Number(end) + 1)
+}
+
+const store = (
+  stub: StubS3,
+  key: string,
+  bytes: Buffer,
+  headers: Readonly<Record<string, string>>,
+  etag: string = etagOf(bytes),
+): Answer => {
   stub.objects.set(key, { bytes, headers: { ...headers, etag, 'last-modified': 'Sat, 21 Nov 2026 03:04:05 GMT' } })
   return { status: 200, headers: { etag } }
 }
@@ -215,7 +282,9 @@ const list = (stub: StubS3, query: URLSearchParams): Answer => {
   return { status: 200, body: `<ListBucketResult>${body}</ListBucketResult>` }
 }
 
-const etagOf = (bytes: Buffer): string => `"${createHash('md5').update(bytes).digest('hex')}"`
+const md5Of = (bytes: Buffer): Buffer => createHash('md5').update(bytes).digest()
+const etagOf = (bytes: Buffer): string => `"${md5Of(bytes).toString('hex')}"`
+const escapeXml = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
 
 const error = (status: number, code: string): Answer => ({
   status,

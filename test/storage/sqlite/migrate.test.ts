@@ -1,7 +1,7 @@
 import { Database } from 'bun:sqlite'
 import { expect, test } from 'bun:test'
 import { everything } from '../../../src/core/predicate.ts'
-import { SCHEMA_VERSION } from '../../../src/storage/sqlite/migrate.ts'
+import { SCHEMA_VERSION } from '../../../src/storage/schema-version.ts'
 import { deliveryRow, flowRow } from '../../contract/table-rows.ts'
 import { temporaryStores } from './support.ts'
 

@@ -73,6 +73,12 @@ describe('SQLite answers by index alone', () => {
     ],
     ['objects by id', 'objects', { where: and(isIn('id', ['a', 'b', 'c']), live) }, 'SEARCH t USING PRIMARY KEY (id=? AND deletion_id=?)'],
     [
+      'objects whose size is to be found out',
+      'objects',
+      { where: compare('size_due', '<=', 9n), orderBy: [{ column: 'size_due', direction: 'asc' }] },
+      'SEARCH t USING INDEX ix_objects__size_due (size_due<?)',
+    ],
+    [
       'the tags of listed flows, with a further condition',
       'tags',
       { where: and(eq('entity_type', 'flow'), isIn('entity_id', ['a', 'b']), eq('value', 'x')) },

@@ -63,6 +63,7 @@ export const everyType: readonly (readonly [Field, readonly Value[]])[] = [
   [field('time_us', new TimeMicrosecond()), [0n, 86_399_999_999n, null, 1n, 2n]],
   [field('time_ns', new TimeNanosecond()), [0n, 86_399_999_999_999n, null, 1n, 2n]],
   [field('ts_s', new Timestamp(TimeUnit.SECOND)), [-1n, 1n, null, 0n, 2n]],
+  [field('ts_ms', new Timestamp(TimeUnit.MILLISECOND)), [1704164645006n, -1n, null, -(2n ** 62n), 2n]],
   [field('ts_us', new Timestamp(TimeUnit.MICROSECOND)), [1704164645000006n, -1n, null, 0n, 2n]],
   [field('ts_ns', new Timestamp(TimeUnit.NANOSECOND, 'Europe/Berlin')), [1704164645000000007n, -1n, null, 0n, 2n]],
   [field('list', new List(field('item', new Utf8()))), [[], ['a', null], null, ['b'], ['c', 'd', 'e']]],

@@ -1,0 +1,157 @@
+import { isTamsError } from '../src/core/errors.ts'
+import { type PackedBatch, unpackBatch } from './batch-transfer.ts'
+import { Engine, memoryFailure } from './engine.ts'
+import type { Calls, EngineAnswer, EngineRequest, Failure, Loaded, LoadOrder, Method } from './engine-protocol.ts'
+import { FlowIndex } from './flow-index.ts'
+import { ParquetWriter } from './formats/parquet.ts'
+import { type DerivedColumn, type LoadedTable, load } from './load.ts'
+
+// The thread that DuckDB is used from: copying batches into tables and turning result chunks into rows would hold up requests.
+
+declare const self: Worker
+
+let engine: Engine | undefined
+const parquet = new ParquetWriter()
+const indexes = new Map<string, FlowIndex>()
+const tables = new Map<string, LoadedTable>()
+const queries = new Map<number, AbortController>()
+const loads = new Map<number, Arrivals>()
+
+const answer = (message: EngineAnswer, transfer: ArrayBuffer[] = []): void => self.postMessage(message, transfer)
+
+self.onmessage = ({ data }: MessageEvent<EngineRequest>) => {
+  switch (data.type) {
+    case 'call':
+      void handle(data)
+      break
+    case 'abort':
+      queries.get(data.id)?.abort(new Error('aborted'))
+      loads.get(data.id)?.abort()
+      break
+    case 'batch':
+      loads.get(data.id)?.push(data.batch)
+      break
+    case 'end':
+      loads.get(data.id)?.push(undefined)
+      break
+    default:
+      throw new Error(`unhandled ${data satisfies never}`)
+  }
+}
+
+type Call = Extract<EngineRequest, { type: 'call' }>
+
+const handle = async (call: Call): Promise<void> => {
+  try {
+    answer({ type: 'done', id: call.id, value: await carryOut(call) })
+  } catch (error) {
+    answer({ type: 'failed', id: call.id, failure: failureOf(memoryFailure(error) ?? error) })
+  }
+}
+
+const carryOut = async (call: Call): Promise<Calls[Method]['answers']> => {
+  switch (call.method) {
+    case 'open':
+      engine = await Engine.open(call.asks)
+      return null
+    case 'query': {
+      const abort = new AbortController()
+      queries.set(call.id, abort)
+      try {
+        return await opened().query({ ...call.asks, signal: abort.signal })
+      } finally {
+        queries.delete(call.id)
+      }
+    }
+    case 'parse':
+      return (await opened().parse(call.asks)) as null
+    case 'memoryBytes':
+      return opened().memoryBytes()
+    case 'load':
+      return loadTable(call.id, call.asks)
+    case 'drop':
+      await tables.get(call.asks)?.drop()
+      tables.delete(call.asks)
+      return null
+    case 'compare':
+      return indexOf(call.asks.to).differenceFrom(indexOf(call.asks.from), call.asks.most)
+    case 'dropIndex':
+      indexes.delete(call.asks)
+      return null
+    case 'parquet':
+      return parquet.write(call.asks)
+    case 'close':
+      await parquet.close()
+      opened().close()
+      return null
+    default:
+      throw new Error(`unhandled ${call satisfies never}`)
+  }
+}
+
+const opened = (): Engine => {
+  if (!engine) throw new Error('the engine is not open')
+  return engine
+}
+
+const indexOf = (name: string): FlowIndex => {
+  const index = indexes.get(name)
+  if (!index) throw new Error(`there is no numbering of flows ${name}`)
+  return index
+}
+
+const loadTable = async (id: number, { name, columns, flow, idsUpTo = 0 }: LoadOrder): Promise<Loaded> => {
+  const arrivals = new Arrivals(() => answer({ type: 'taken', id }))
+  loads.set(id, arrivals)
+  const numbering = flow?.kind === 'numbering' ? new FlowIndex(flow.like === undefined ? undefined : indexes.get(flow.like)) : undefined
+  const derived: DerivedColumn | undefined = flow?.kind === 'linking' ? indexOf(flow.index).linking(flow.hiding) : numbering?.numbering
+  try {
+    const table = await load(opened(), { name, columns, derived, batches: arrivals.batches() })
+    tables.set(name, table)
+    numbering?.complete()
+    if (numbering && flow) indexes.set(flow.index, numbering)
+    const { select, rowsScanned, bytes } = table
+    return { name, select, rowsScanned, bytes, flowIds: numbering?.idsUpTo(idsUpTo) }
+  } finally {
+    loads.delete(id)
+  }
+}
+
+/** Batches as they come; `undefined` ends them. */
+class Arrivals {
+  private readonly arrived: (PackedBatch | undefined)[] = []
+  private wake = Promise.withResolvers<void>()
+  private aborted = false
+
+  constructor(private readonly taken: () => void) {}
+
+  push(batch: PackedBatch | undefined): void {
+    this.arrived.push(batch)
+    this.wake.resolve()
+  }
+
+  abort(): void {
+    this.aborted = true
+    this.wake.resolve()
+  }
+
+  async *batches() {
+    for (;;) {
+      if (this.aborted) throw new Error('the load was given up')
+      if (this.arrived.length === 0) {
+        this.wake = Promise.withResolvers()
+        await this.wake.promise
+        continue
+      }
+      const batch = this.arrived.shift()
+      if (!batch) return
+      yield unpackBatch(batch)
+      this.taken()
+    }
+  }
+}
+
+const failureOf = (error: unknown): Failure => {
+  if (isTamsError(error)) return { message: error.message, code: error.code, field: error.field }
+  return error instanceof Error ? { message: error.message, stack: error.stack } : { message: String(error) }
+}

@@ -1,0 +1,50 @@
+import type { Scalar, Value } from '../../core/predicate.ts'
+import type { TableName } from '../schema.ts'
+import { tupleOf } from './evaluate.ts'
+
+/** Where the rows of one timeline lie, to begin looking in a good place. May be out of date: nothing but the number of requests depends on it. */
+export interface Hint {
+  /** From one row to the next. */
+  readonly spacing: bigint
+  readonly first?: bigint | undefined
+  readonly last?: bigint | undefined
+}
+
+const KEPT = 10_000
+
+/** Hints by table and the values that the leading key columns are fixed to; those used longest ago are forgotten. */
+export class Hints {
+  /** Tables that were seen to hold more rows than are read at once. */
+  readonly large = new Set<TableName>()
+  private readonly known = new Map<string, Hint>()
+
+  get(table: TableName, pins: readonly Scalar[]): Hint | undefined {
+    return this.known.get(tupleOf([table, ...pins]))
+  }
+
+  learn(table: TableName, pins: readonly Scalar[], hint: Hint): void {
+    const key = tupleOf([table, ...pins])
+    const before = this.known.get(key)
+    this.known.delete(key)
+    this.known.set(key, { spacing: hint.spacing, first: hint.first ?? before?.first, last: hint.last ?? before?.last })
+    if (this.known.size > KEPT) for (const oldest of this.known.keys()) return void this.known.delete(oldest)
+  }
+
+  /** A row of `flows` that passes by tells where its segments lie. */
+  learnFlow(row: Readonly<Record<string, Value>>): void {
+    const { id, timeline_id: timeline, start_ns: start, end_ns: end, segment_count: count } = row
+    if (typeof id !== 'string' || typeof timeline !== 'string' || typeof count !== 'bigint') return
+    const key = ['segments', id, timeline]
+    const before = this.known.get(tupleOf(key))
+    // What was seen is better than the mean over all gaps.
+    const mean = typeof start === 'bigint' && typeof end === 'bigint' && count > 0n ? (end - start) / count : undefined
+    const spacing = before?.spacing ?? (mean !== undefined && mean > 0n ? mean : SECOND)
+    this.learn('segments', [id, timeline], {
+      spacing,
+      first: typeof start === 'bigint' ? start : undefined,
+      last: typeof end === 'bigint' ? end - 1n : undefined,
+    })
+  }
+}
+
+export const SECOND = 1_000_000_000n

@@ -1,0 +1,115 @@
+import type { TableName } from '../schema.ts'
+import { passes } from './column-terms.ts'
+import { nextTurn } from './next-turn.ts'
+import type { ColumnTerm, Condition, RowQuery, RowSource, SourceRow } from './row-source.ts'
+
+/** Queries of one request: the conditions of each column are joined by "or", so each pair of queries may bring rows that nobody asked for. */
+const MOST_QUERIES = 16
+/** Rows asked for on behalf of a query that wants one. */
+const SLACK = 8
+
+interface Group {
+  readonly queries: RowQuery[]
+  readonly answers: Promise<readonly (readonly SourceRow[])[]>
+}
+
+/**
+ * Small queries of the same form that are asked for in one turn of the event loop, as one request: "the last segment before this moment" of many
+ * flows. Where the answer may be incomplete, each is asked by itself after all.
+ */
+export class MergedQueries {
+  readonly #groups = new Map<string, Group>()
+
+  constructor(private readonly source: RowSource) {}
+
+  /** Undefined for a query that does not lend itself to it. */
+  rows(table: TableName, query: RowQuery): Promise<readonly SourceRow[]> | undefined {
+    const form = query.limit === undefined || query.large || query.signal ? undefined : formOf(query.where)
+    if (form === undefined) return undefined
+    const name = `${table} ${form}`
+    let group = this.#groups.get(name)
+    if (!group || group.queries.length === MOST_QUERIES) {
+      group = this.#open(table, name)
+      this.#groups.set(name, group)
+    }
+    const place = group.queries.push(query) - 1
+    return group.answers.then((answers) => answers[place] ?? [])
+  }
+
+  #open(table: TableName, name: string): Group {
+    const queries: RowQuery[] = []
+    const answers = nextTurn().then(() => {
+      if (this.#groups.get(name)?.queries === queries) this.#groups.delete(name)
+      return this.#ask(table, queries)
+    })
+    return { queries, answers }
+  }
+
+  async #ask(table: TableName, queries: readonly RowQuery[]): Promise<readonly (readonly SourceRow[])[]> {
+    const each = () => Promise.all(queries.map((query) => collected(this.source.rows(table, query))))
+    if (queries.length === 1) return each()
+    const limit = SLACK * queries.reduce((sum, query) => sum + (query.limit ?? 0), 0)
+    const where = joined(queries.map((query) => conjoined(query.where)))
+    const columns = [...new Set(queries.flatMap((query) => [...query.columns, ...query.where.map(({ column }) => column)]))]
+    const rowIds = queries.some((query) => query.rowIds)
+    const rows = await collected(this.source.rows(table, { columns, where, limit, rowIds }))
+    if (rows.length >= limit) return each()
+    return queries.map((query) => rows.filter((row) => passes(row, query.where)).slice(0, query.limit))
+  }
+}
+
+const collected = async (chunks: AsyncIterable<readonly SourceRow[]>): Promise<readonly SourceRow[]> => {
+  const found: SourceRow[] = []
+  for await (const rows of chunks) found.push(...rows)
+  return found
+}
+
+/** Which columns a query compares, and how: queries of one form can be joined. Undefined where a column's terms are not one condition. */
+const formOf = (where: readonly ColumnTerm[]): string | undefined => {
+  const columns = conjoined(where)
+  if (columns.size === 0) return undefined
+  let form = ''
+  for (const [column, conditions] of columns) {
+    const [only, ...others] = conditions
+    if (!only || others.length > 0) return undefined
+    form += `${column} ${only.kind === 'compare' ? only.op : only.kind} `
+  }
+  return form
+}
+
+/** One list of alternatives per column; two bounds of a column become one condition. Empty where the terms of a column cannot be put into one. */
+const conjoined = (where: readonly ColumnTerm[]): ReadonlyMap<string, readonly Condition[]> => {
+  const columns = new Map<string, readonly Condition[]>()
+  for (const { column, anyOf } of where) {
+    const before = columns.get(column)
+    columns.set(column, before ? bounds(before, anyOf) : anyOf)
+  }
+  return columns
+}
+
+const bounds = ([low]: readonly Condition[], [high]: readonly Condition[]): readonly Condition[] => {
+  const both = low?.kind === 'compare' && high?.kind === 'compare' && low.op === '>=' && high.op === '<='
+  return both ? [{ kind: 'between', from: low.value, to: high.value }] : []
+}
+
+const joined = (queries: readonly ReadonlyMap<string, readonly Condition[]>[]): readonly ColumnTerm[] => {
+  const [first] = queries
+  return [...(first?.keys() ?? [])].map((column) => ({ column, anyOf: alternatives(queries.flatMap((query) => query.get(column) ?? [])) }))
+}
+
+/** Equal values as one list, everything else once. */
+const alternatives = (conditions: readonly Condition[]): readonly Condition[] => {
+  const values = conditions.flatMap((condition) => {
+    if (condition.kind === 'in') return condition.values
+    return condition.kind === 'compare' && condition.op === '=' ? [condition.value] : []
+  })
+  const others = new Map<string, Condition>()
+  for (const condition of conditions) {
+    if (condition.kind === 'in' || (condition.kind === 'compare' && condition.op === '=')) continue
+    others.set(
+      JSON.stringify(condition, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value)),
+      condition,
+    )
+  }
+  return [...(values.length > 0 ? [{ kind: 'in', values: [...new Set(values)] } as const] : []), ...others.values()]
+}

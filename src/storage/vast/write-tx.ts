@@ -1,0 +1,206 @@
+import { TamsError } from '../../core/errors.ts'
+import type { Predicate, Scalar } from '../../core/predicate.ts'
+import { checkRow, checkSet } from '../check-row.ts'
+import type { Row, TableName } from '../schema.ts'
+import { type TableFacts, tableFacts } from '../table-facts.ts'
+import type { LogEntry, WriteTx } from '../tables.ts'
+import { BufferedSource } from './buffered-source.ts'
+import { type Change, ChangeBuffer, type MergedChanges } from './change-buffer.ts'
+import { columnsOf, compile, split } from './compile-predicate.ts'
+import { keepAll } from './evaluate.ts'
+import type { Hints } from './hints.ts'
+import { LogSource } from './log-source.ts'
+import { VastReadTx } from './read-tx.ts'
+import { keyText } from './row-keys.ts'
+import { ROW_ID, type RowSource, type SourceRow } from './row-source.ts'
+import { translate } from './vast-errors.ts'
+import { RunAgain, type WorkLocks } from './work-locks.ts'
+
+export interface WriteTxOptions {
+  /** The snapshot that all works of the batch share. */
+  readonly snapshot: RowSource
+  /** What works of the batch that have succeeded have changed. */
+  readonly merged: MergedChanges
+  readonly locks: WorkLocks
+  readonly hints: Hints
+  /** An insert without the lock that its table demands throws. */
+  readonly checkLocks: boolean
+  /** Reads the log as it is, also while entries wait for their numbers. */
+  readonly anyLog: boolean
+  /** The work takes these locks; not necessarily at once. */
+  readonly onLock: (keys: readonly string[]) => void
+}
+
+/** Rows with keys that nobody else makes: nothing has to be looked up before they are inserted. */
+const OWN_KEYS: ReadonlySet<TableName> = new Set(['audit', 'auth_log', 'changes', 'event_log', 'outbox'])
+
+/** What a work may do: it reads the batch's snapshot and what works before it have changed, and its own changes stay in a buffer. */
+export class VastWriteTx extends VastReadTx implements WriteTx {
+  readonly changes: ChangeBuffer
+  readonly locks = new Set<string>()
+  /** Set when nothing of this run may be kept, whatever the work makes of the error. */
+  again: RunAgain | undefined
+  #locking: Promise<void> = Promise.resolve()
+
+  constructor(private readonly options: WriteTxOptions) {
+    const changes = new ChangeBuffer()
+    const buffered = new BufferedSource(options.snapshot, [options.merged.buffer, changes])
+    const source = options.anyLog
+      ? buffered
+      : new LogSource(buffered, (reason) => {
+          this.again = reason
+        })
+    super(source, options.hints)
+    this.changes = changes
+  }
+
+  async lock(keys: readonly string[]): Promise<void> {
+    this.assertOpen()
+    this.options.onLock(keys)
+    const locking = this.#locking.then(() => this.options.locks.acquire(this, keys))
+    this.#locking = locking.catch((error: unknown) => {
+      if (error instanceof RunAgain) this.again = error
+    })
+    await locking
+    for (const key of keys) this.locks.add(key)
+  }
+
+  async insert<N extends TableName>(table: N, rows: readonly Row<N>[]): Promise<void> {
+    await this.#write(async () => {
+      const facts = this.#checked(table, rows)
+      const keys = rows.map((row) => keyOf(facts, row))
+      if (!OWN_KEYS.has(table)) await this.#load(table, keys)
+      const texts = keys.map(keyText)
+      const seen = new Set<string>()
+      const at = texts.findIndex((text) => seen.size === seen.add(text).size || this.#current(table, text).row !== undefined)
+      if (at >= 0) throw new TamsError('exists', `A row of ${table} with the key (${keys[at]?.join(', ')}) is there already`)
+      this.#place(facts, rows, texts)
+      // An entry that gets its number was in the log before, and marks put together are what they were.
+      if (rows.length > 0 && table !== 'event_log' && table !== 'changes') this.changes.touched.add(table)
+    })
+  }
+
+  async put<N extends TableName>(table: N, rows: readonly Row<N>[]): Promise<void> {
+    await this.#write(async () => {
+      const facts = this.#checked(table, rows)
+      const keys = rows.map((row) => keyOf(facts, row))
+      await this.#load(table, keys)
+      this.#place(facts, rows, keys.map(keyText))
+      if (rows.length > 0) this.changes.touched.add(table)
+    })
+  }
+
+  async update<N extends TableName>(table: N, where: Predicate, set: Partial<Row<N>>): Promise<number> {
+    return this.#write(async () => {
+      checkSet(table, set)
+      const facts = tableFacts(table)
+      let count = 0
+      for (const { text, change, row } of await this.#matching(facts, where, facts.columnNames)) {
+        const stays = change?.rowId !== undefined && change.row ? change.columns : NO_COLUMNS
+        this.#set(table, text, { row: { ...row, ...(set as SourceRow) }, columns: stays.union(new Set(Object.keys(set))) }, row)
+        count += 1
+      }
+      if (count > 0) this.changes.touched.add(table)
+      return count
+    })
+  }
+
+  async delete<N extends TableName>(table: N, where: Predicate): Promise<number> {
+    return this.#write(async () => {
+      const facts = tableFacts(table)
+      const found = await this.#matching(facts, where, facts.key)
+      for (const { text, row } of found) this.#set(table, text, { row: undefined, columns: NO_COLUMNS }, row)
+      if (found.length > 0 && table !== 'changes') this.changes.touched.add(table)
+      return found.length
+    })
+  }
+
+  async append(entries: readonly LogEntry[]): Promise<void> {
+    await this.#write(async () => {
+      for (const entry of entries) checkRow('event_log', { ...entry, seq: 0n })
+      this.changes.log.push(...entries)
+      if (entries.length > 0) this.changes.touched.add('event_log')
+    })
+  }
+
+  // What is written in this batch has no version yet. One that equals nothing is safe: it only makes a cache miss.
+  override async version(table: TableName): Promise<string> {
+    const stored = await super.version(table)
+    const touched = this.changes.touched.has(table) || this.options.merged.buffer.touched.has(table)
+    return touched ? `${stored}+${crypto.randomUUID()}` : stored
+  }
+
+  async #write<T>(action: () => Promise<T>): Promise<T> {
+    this.assertOpen()
+    try {
+      return await action()
+    } catch (error) {
+      throw translate(error, 'writing')
+    }
+  }
+
+  #checked(table: TableName, rows: readonly unknown[]): TableFacts {
+    const facts = tableFacts(table)
+    for (const row of rows as readonly SourceRow[]) {
+      checkRow(table, row)
+      const lock = this.options.checkLocks ? facts.lock?.(row) : undefined
+      if (lock !== undefined && !this.locks.has(lock)) throw new Error(`an insert into ${table} needs the lock ${lock} first`)
+    }
+    return facts
+  }
+
+  readonly #stored = new Map<TableName, Map<string, SourceRow>>()
+
+  /** Looks up what the snapshot has under these keys. */
+  async #load(table: TableName, keys: readonly (readonly Scalar[])[]): Promise<void> {
+    const found = await Promise.all(keys.map((key) => this.options.snapshot.find(table, key)))
+    const rows = this.#stored.getOrInsertComputed(table, () => new Map())
+    for (const [i, row] of found.entries()) if (row) rows.set(keyText(keys[i] ?? []), row)
+    this.assertOpen()
+  }
+
+  /** The row as it is now for this work: changed by itself, by one before it, or as in the snapshot. */
+  #current(table: TableName, text: string): { readonly change: Change | undefined; readonly row: SourceRow | undefined } {
+    const change = this.changes.get(table, text) ?? this.options.merged.buffer.get(table, text)
+    return { change, row: change ? change.row : this.#stored.get(table)?.get(text) }
+  }
+
+  #place(facts: TableFacts, rows: readonly unknown[], texts: readonly string[]): void {
+    const columns = new Set(facts.columnNames.filter((column) => !facts.key.includes(column)))
+    for (const [i, row] of (rows as readonly SourceRow[]).entries()) {
+      const text = texts[i] ?? ''
+      this.#set(facts.name, text, { row: { ...row }, columns }, this.#stored.get(facts.name)?.get(text))
+    }
+  }
+
+  /** @param stored The row as it was read, in case that nobody has changed it before. */
+  #set(table: TableName, text: string, next: Pick<Change, 'row' | 'columns'>, stored: SourceRow | undefined): void {
+    const own = this.changes.get(table, text)
+    const before = own ?? this.options.merged.buffer.get(table, text)
+    const rowId = before ? before.rowId : stored?.[ROW_ID]
+    const basis = own ? own.basis : this.options.merged.numberOf(table, text)
+    this.changes.set(table, text, { ...next, rowId, basis })
+  }
+
+  /** The rows that pass, as they are now. */
+  async #matching(facts: TableFacts, where: Predicate, columns: readonly string[]) {
+    const { terms, rest, never } = split(facts, compile(facts, where))
+    const found: { readonly text: string; readonly change: Change | undefined; readonly row: SourceRow }[] = []
+    if (never) return found
+    const query = { columns: [...new Set([...columns, ...rest.flatMap(columnsOf)])], where: terms, rowIds: true }
+    for await (const chunk of this.source.rows(facts.name, query))
+      for (const row of await keepAll(this.source, rest, chunk)) {
+        const text = keyText(keyOf(facts, row))
+        const { change, row: changed } = this.#current(facts.name, text)
+        if (change && !changed) continue
+        found.push({ text, change, row: changed ?? row })
+      }
+    this.assertOpen()
+    return found
+  }
+}
+
+const NO_COLUMNS: ReadonlySet<string> = new Set()
+
+const keyOf = (facts: TableFacts, row: object): readonly Scalar[] =>
+  facts.key.map((column) => (row as Record<string, Scalar>)[column] as Scalar)
