@@ -1,4 +1,4 @@
-import { and, eq, everything, isIn, not, or, type Predicate } from '../src/core/predicate.ts'
+import { and, eq, everything, isIn, isNull, not, nothing, or, type Predicate, related } from '../src/core/predicate.ts'
 import { type ColumnName, type Table, type TableName, tables } from '../src/storage/schema.ts'
 import type { LoadColumn, LoadKind } from './load.ts'
 
@@ -9,6 +9,8 @@ interface Dataset {
   readonly table: TableName
   /** Which rows of the table are there for a reader. */
   readonly live: Predicate
+  /** The same while rows of deletions are there (`Surroundings`); without it nothing is different then. */
+  readonly liveBesideTrash?: Predicate
   readonly link?: Link
   /** Columns that change without a change of the flow. */
   readonly mutable?: readonly string[]
@@ -17,6 +19,20 @@ interface Dataset {
 }
 
 const live = eq('deletion_id', '')
+
+/** Objects that a live flow uses; with a condition, that such a flow uses. */
+export const usedBy = (flows: Predicate = everything, negated = false): Predicate =>
+  related('object_refs', { object_id: 'id' }, related('flows', { id: 'flow_id', timeline_id: 'timeline_id' }, and(live, flows)), negated)
+
+const registered = and(live, eq('state', 'registered'))
+// The rule of `getVisibleObject`. It costs a look-up for each object, and holds for all of them where nothing is deleted.
+const visible = or(and(eq('explicit', true), isNull('trash_id')), usedBy())
+
+/** Whether rows may be there of what is deleted already: the trash, and what workers have still to remove. */
+export const DELETED_ROWS: readonly { readonly table: 'deletions' | 'deletion_requests'; readonly where: Predicate }[] = [
+  { table: 'deletions', where: isIn('status', ['deleted', 'restoring', 'purging']) },
+  { table: 'deletion_requests', where: isIn('status', ['created', 'started', 'error']) },
+]
 
 /**
  * What SQL can be about. The names are those of views; linked datasets have a column `flow`, the number of the flow, and those with
@@ -27,7 +43,7 @@ export const datasets = {
   flows: { table: 'flows', live, link: 'numbers flows' },
   segments: { table: 'segments', live: everything, link: 'of flows, hiding', mutable: ['tags', 'tag_id'], object: 'object_id' },
   object_refs: { table: 'object_refs', live: everything, link: 'of flows', object: 'object_id' },
-  objects: { table: 'objects', live: and(live, eq('state', 'registered')), object: 'id' },
+  objects: { table: 'objects', live: registered, liveBesideTrash: and(registered, visible), object: 'id' },
   object_access: { table: 'object_access', live: everything, object: 'object_id' },
   object_instances: { table: 'object_instances', live: everything, object: 'object_id' },
   storage_backends: { table: 'storage_backends', live: everything },
@@ -35,7 +51,7 @@ export const datasets = {
   tags: { table: 'tags', live: and(live, isIn('entity_type', ['flow', 'source', 'segment'])) },
   deleted_sources: { table: 'sources', live: not(live) },
   deleted_flows: { table: 'flows', live: not(live) },
-  deleted_objects: { table: 'objects', live: not(live) },
+  deleted_objects: { table: 'objects', live: nothing, liveBesideTrash: and(registered, not(visible)) },
 } as const satisfies Record<string, Dataset>
 
 export type DatasetName = keyof typeof datasets
@@ -88,8 +104,10 @@ const loadKind = (arrow: string): LoadKind => {
 }
 
 /** Every table that the answer to a request depends on. */
-export const tablesRead = ({ dataset, where, flows }: DatasetRequest): Set<TableName> => {
-  const found = new Set<TableName>([datasets[dataset].table])
+export const tablesRead = ({ dataset, where, flows }: DatasetRequest, besideTrash: boolean): Set<TableName> => {
+  const { table, liveBesideTrash } = datasetOf(dataset)
+  const found = new Set<TableName>([table])
+  if (liveBesideTrash) for (const deleted of DELETED_ROWS) found.add(deleted.table)
   if (datasetOf(dataset).link?.startsWith('of flows')) found.add('flows')
   const visit = (predicate: Predicate): void => {
     if (predicate.kind === 'related') {
@@ -98,6 +116,6 @@ export const tablesRead = ({ dataset, where, flows }: DatasetRequest): Set<Table
     } else if (predicate.kind === 'not') visit(predicate.term)
     else if (predicate.kind === 'and' || predicate.kind === 'or') predicate.terms.forEach(visit)
   }
-  visit(or(where, flows))
+  visit(or(where, flows, ...(besideTrash && liveBesideTrash ? [liveBesideTrash] : [])))
   return found
 }

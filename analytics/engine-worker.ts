@@ -1,4 +1,5 @@
 import { isTamsError } from '../src/core/errors.ts'
+import { yieldToOtherThreads } from '../src/core/thread-priority.ts'
 import { type PackedBatch, unpackBatch } from './batch-transfer.ts'
 import { Engine, memoryFailure } from './engine.ts'
 import type { Calls, EngineAnswer, EngineRequest, Failure, Loaded, LoadOrder, Method } from './engine-protocol.ts'
@@ -9,6 +10,8 @@ import { type DerivedColumn, type LoadedTable, load } from './load.ts'
 // The thread that DuckDB is used from: copying batches into tables and turning result chunks into rows would hold up requests.
 
 declare const self: Worker
+
+yieldToOtherThreads()
 
 let engine: Engine | undefined
 const parquet = new ParquetWriter()

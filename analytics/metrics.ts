@@ -117,6 +117,8 @@ export interface MeasureOptions {
   readonly created?: boolean
   /** Also gives `id`: of the flow or object; of a segment its object's, with `flow_id` and `start_ns` beside it. */
   readonly identity?: boolean
+  /** Also gives the numbers by which `NAMED` finds it again: text is made only of what is shown. */
+  readonly keys?: boolean
   /** Another metric of the same subject, as `second`. */
   readonly second?: MetricName
 }
@@ -140,6 +142,7 @@ export const measure = (
     ...(group ? [`${group.sql} as grp`] : options.group ? ['null::varchar as grp'] : []),
     ...(options.created ? ['s.created as created'] : []),
     ...(identity?.selected ?? []),
+    ...(options.keys ? KEYS[of] : []),
   ]
   const join = of === 'segments' && ofFlow.length > 0 ? ' join flows f on f.flow = s.flow' : ''
   return {
@@ -156,6 +159,22 @@ const IDENTITY = {
   flows: { selected: ['s.id as flow_id'] },
   objects: { selected: ['s.id as object_id'] },
 } as const satisfies Record<Subject, { readonly selected: readonly string[] }>
+
+const KEYS = {
+  segments: ['s.flow as flow', 's.start_ns as start_ns'],
+  flows: ['s.flow as flow'],
+  objects: ['s.object as object'],
+} as const satisfies Record<Subject, readonly string[]>
+
+/** Joins that lead from rows `v` with keys to their subject, and the columns of `IDENTITY` behind them. */
+export const NAMED = {
+  segments: {
+    join: 'join segments s on s.flow = v.flow and s.start_ns = v.start_ns join flows f on f.flow = v.flow',
+    columns: { flow_id: 'f.id', start_ns: 's.start_ns', object_id: 's.object_id' },
+  },
+  flows: { join: 'join flows s on s.flow = v.flow', columns: { flow_id: 's.id' } },
+  objects: { join: 'join objects s on s.object = v.object', columns: { object_id: 's.id' } },
+} as const satisfies Record<Subject, { readonly join: string; readonly columns: Readonly<Record<string, string>> }>
 
 const groupSql = (of: Subject, groupBy: string): { readonly sql: string } => {
   const groups: Readonly<Record<string, string>> = GROUPS[of]

@@ -1,7 +1,8 @@
 import type { Static } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { Elysia } from 'elysia'
-import { invalid, TamsError } from '../src/core/errors.ts'
+import { invalid } from '../src/core/errors.ts'
+import { readBytes } from '../src/core/read-bytes.ts'
 import { acceptedFormat, respond } from './answer.ts'
 import { catalog } from './catalog.ts'
 import { parseReportQuery } from './query-string.ts'
@@ -91,9 +92,7 @@ const detail = (operationId: string, summary: string) => ({ operationId, summary
 const json = (body: unknown): Response => new Response(JSON.stringify(body), { headers: { 'content-type': 'application/json' } })
 
 const readBody = async (request: Request): Promise<Static<typeof QueryBody>> => {
-  if (Number(request.headers.get('content-length') ?? 0) > BODY_LIMIT) throw tooLarge()
-  const text = await request.text()
-  if (text.length > BODY_LIMIT) throw tooLarge()
+  const text = new TextDecoder().decode(await readBytes(request, BODY_LIMIT))
   const body = parseJson(text)
   const [error] = Value.Errors(QueryBody, body)
   if (error) throw invalid(error.path.slice(1).replaceAll('/', '.') || 'body', error.message)
@@ -108,5 +107,3 @@ const parseJson = (text: string): unknown => {
     throw invalid('body', 'is not JSON', cause)
   }
 }
-
-const tooLarge = (): TamsError => new TamsError('too_large', `body: is larger than ${BODY_LIMIT} bytes`, { field: 'body' })

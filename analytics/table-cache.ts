@@ -1,7 +1,7 @@
 import { and, isIn, type Predicate } from '../src/core/predicate.ts'
 import type { ColumnName, TableName } from '../src/storage/schema.ts'
 import type { ReadTx, Tables } from '../src/storage/tables.ts'
-import { type DatasetRequest, datasetOf, loadColumns, tablesRead } from './datasets.ts'
+import { type DatasetRequest, DELETED_ROWS, datasetOf, loadColumns, tablesRead } from './datasets.ts'
 import type { FlowColumn, Loaded } from './engine-protocol.ts'
 import { type FlowDifference, NUMBERED_BY } from './flow-index.ts'
 import type { RemoteEngine } from './remote-engine.ts'
@@ -131,7 +131,8 @@ export class TableCache {
     requests: readonly DatasetRequest[],
     loading: { readonly refresh: boolean; readonly signal: AbortSignal } | undefined,
   ): Promise<Lease | undefined> {
-    const versions = await versionsOf(tx, requests)
+    const besideTrash = await hasDeletedRows(tx)
+    const versions = await versionsOf(tx, requests, besideTrash)
     const held: Entry[] = []
     const views: Record<string, string> = {}
     let flows: Entry | undefined
@@ -144,13 +145,13 @@ export class TableCache {
     }
     try {
       for (const request of requests) {
-        const own = Object.fromEntries([...tablesRead(request)].map((table) => [table, versions[table] ?? '']))
+        const own = Object.fromEntries([...tablesRead(request, besideTrash)].map((table) => [table, versions[table] ?? '']))
         const found = loading?.refresh ? undefined : this.find(request, own, flows)
         if (!found && !loading) {
           release()
           return undefined
         }
-        const entry = found ?? (await this.load(tx, request, own, flows, loading))
+        const entry = found ?? (await this.load(tx, { ...request, besideTrash }, own, flows, loading))
         if (found) hits++
         else {
           rowsScanned += entry.rowsScanned
@@ -192,7 +193,7 @@ export class TableCache {
 
   private async load(
     tx: ReadTx,
-    request: DatasetRequest,
+    request: LoadRequest,
     versions: Readonly<Record<string, string>>,
     flows: Entry | undefined,
     loading: { readonly refresh: boolean; readonly signal: AbortSignal } | undefined,
@@ -211,7 +212,7 @@ export class TableCache {
 
   private async loadWhole(
     tx: ReadTx,
-    request: DatasetRequest,
+    request: LoadRequest,
     versions: Readonly<Record<string, string>>,
     flows: Entry | undefined,
     signal: AbortSignal | undefined,
@@ -260,7 +261,7 @@ export class TableCache {
 
   private async loadIncrement(
     tx: ReadTx,
-    request: DatasetRequest,
+    request: LoadRequest,
     versions: Readonly<Record<string, string>>,
     { base, flows, difference: { changed, former } }: Change,
     signal: AbortSignal | undefined,
@@ -283,13 +284,13 @@ export class TableCache {
 
   private scan(
     tx: ReadTx,
-    request: DatasetRequest,
+    request: LoadRequest,
     more: Predicate | undefined,
     flow: FlowColumn | undefined,
     signal: AbortSignal | undefined,
   ): Promise<Loaded> {
-    const { link, table, live } = datasetOf(request.dataset)
-    const where = and(live, request.where, ...(more ? [more] : []))
+    const { link, table, live, liveBesideTrash } = datasetOf(request.dataset)
+    const where = and(request.besideTrash && liveBesideTrash ? liveBesideTrash : live, request.where, ...(more ? [more] : []))
     const columns = [...new Set([...request.columns, ...linkColumns(link)])] as ColumnName<TableName>[]
     return this.engine.load(
       { name: `t${++this.names}`, columns: loadColumns(request.dataset, request.columns), flow, idsUpTo: PUSHED_FLOWS },
@@ -354,6 +355,10 @@ export class TableCache {
   }
 }
 
+interface LoadRequest extends DatasetRequest {
+  readonly besideTrash: boolean
+}
+
 interface Change {
   readonly base: Entry
   readonly flows: Entry
@@ -403,8 +408,13 @@ const withFlows = (requests: readonly DatasetRequest[]): readonly DatasetRequest
 const keyOf = ({ dataset, columns, where, flows }: DatasetRequest): string =>
   JSON.stringify([dataset, [...columns].sort(), where, flows], (_, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value))
 
-const versionsOf = async (tx: ReadTx, requests: readonly DatasetRequest[]): Promise<Record<string, string>> => {
-  const tables = new Set(requests.flatMap((request) => [...tablesRead(request)]))
+const hasDeletedRows = async (tx: ReadTx): Promise<boolean> => {
+  for (const { table, where } of DELETED_ROWS) if ((await tx.count(table, where, { atMost: 1 })) > 0) return true
+  return false
+}
+
+const versionsOf = async (tx: ReadTx, requests: readonly DatasetRequest[], besideTrash: boolean): Promise<Record<string, string>> => {
+  const tables = new Set(requests.flatMap((request) => [...tablesRead(request, besideTrash)]))
   const versions: Record<string, string> = {}
   for (const table of tables) versions[table] = await tx.version(table)
   return versions

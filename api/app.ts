@@ -17,6 +17,8 @@ import { cors } from './plugins/cors.ts'
 import { errors } from './plugins/errors.ts'
 import { honestHost } from './plugins/honest-host.ts'
 import { countRequests } from './plugins/metrics.ts'
+import { securityHeaders } from './plugins/security-headers.ts'
+import { space } from './plugins/space.ts'
 import { strictWrites } from './plugins/strict-writes.ts'
 import { contextMaker, type HttpSettings } from './request-context.ts'
 import type { KnownRoute } from './route-methods.ts'
@@ -35,6 +37,7 @@ import { mediaRoutes, type ServedStore } from './routes/media.ts'
 import { metricsRoutes } from './routes/metrics.ts'
 import { objectRoutes } from './routes/objects.ts'
 import { profileRoutes } from './routes/profiles.ts'
+import { segmentTagRoutes } from './routes/segment-tags.ts'
 import { segmentRoutes } from './routes/segments.ts'
 import { serviceRoutes } from './routes/service.ts'
 import { sourceRoutes } from './routes/sources.ts'
@@ -56,6 +59,8 @@ export interface AppDeps extends Deps {
   readonly feed: EventFeed
   /** Absent: there are no reports. To be closed by whoever made it. */
   readonly analytics?: Analytics
+  /** Rejects with `storage_full` while writes are to be refused. Absent: never. */
+  readonly checkSpace?: (() => Promise<void>) | undefined
 }
 
 /** The whole service, not listening. */
@@ -75,6 +80,7 @@ export const createApp = (deps: AppDeps) => {
       .use(directObjectRoutes(routeDeps))
       .use(collectionRoutes(routeDeps))
       .use(auditRoutes(routeDeps))
+      .use(segmentTagRoutes(routeDeps))
       .use(deps.analytics ? analyticsRoutes(deps.analytics) : new Elysia())
 
   const resources = () =>
@@ -99,11 +105,13 @@ export const createApp = (deps: AppDeps) => {
   const app = new Elysia({ precompile: true, normalize: false, serve: { maxRequestBodySize: Number.MAX_SAFE_INTEGER } })
     .use(accessLog(log))
     .use(countRequests(deps.metrics, http.basePath))
+    .use(securityHeaders())
     .use(honestHost())
     .use(cors(http.corsOrigins))
     .use(errors({ log, clock, routes, onFailure: deps.metrics.failed }))
     .use(strictWrites(http.basePath))
     .use(access ? authentication({ access, trustProxy: http.trustProxy, needs }) : new Elysia())
+    .use(deps.checkSpace ? space({ check: deps.checkSpace, needs }) : new Elysia())
     .use(resources())
   if (http.basePath !== '') app.group(http.basePath, (below) => below.use(resources()))
   routes.push(...app.routes)

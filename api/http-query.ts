@@ -135,15 +135,17 @@ export class HttpQuery {
     return { ...(limit !== undefined && { limit }), ...(page !== undefined && { page }), ...(reverse !== undefined && { reverse }) }
   }
 
-  /** Which URLs of objects to show. */
-  urlOptions(): UrlOptions {
+  /** Which URLs of objects to show. `strict`: without what is an extension. */
+  urlOptions(strict: boolean): UrlOptions {
     const acceptGetUrls = this.textList('accept_get_urls')
     const acceptStorageIds = this.uuidList('accept_storage_ids')
     const presigned = this.boolean('presigned')
+    const headUrls = strict ? undefined : this.boolean('head_urls')
     return {
       ...(acceptGetUrls && { acceptGetUrls }),
       ...(acceptStorageIds && { acceptStorageIds }),
       ...(presigned !== undefined && { presigned }),
+      ...(headUrls !== undefined && { headUrls }),
       verboseStorage: this.boolean('verbose_storage') ?? false,
       backendTags: this.tagFilters('storage_backend_tag'),
     }

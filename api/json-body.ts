@@ -1,4 +1,5 @@
 import { invalid, TamsError } from '../src/core/errors.ts'
+import { readBytes } from '../src/core/read-bytes.ts'
 import { quote } from '../src/core/uuid.ts'
 
 /** Deeper nesting means nothing here, and recursion over it could exhaust the stack. */
@@ -43,23 +44,6 @@ export const bodyOf = async (request: Request, limit: number, read = requireJson
       throw error
     }
   }
-}
-
-const tooLarge = (limit: number) => new TamsError('too_large', `body: is larger than ${limit} bytes`, { field: 'body' })
-
-const readBytes = async (request: Request, limit: number): Promise<Uint8Array> => {
-  const length = Number(request.headers.get('content-length') ?? Number.NaN)
-  if (length > limit) throw tooLarge(limit)
-  if (length <= limit) return new Uint8Array(await request.arrayBuffer())
-  // No length was announced (chunked): count while reading.
-  const chunks: Uint8Array[] = []
-  let size = 0
-  for await (const chunk of request.body ?? []) {
-    size += chunk.byteLength
-    if (size > limit) throw tooLarge(limit)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
 }
 
 const decodeText = (bytes: Uint8Array): string => {

@@ -9,6 +9,7 @@ import { createMetrics } from '../src/telemetry/metrics.ts'
 import { startAccessFlush } from '../src/workers/access-flush.ts'
 import { guardedFetch } from '../src/workers/guarded-fetch.ts'
 import { startWorkers } from '../src/workers/index.ts'
+import { endServiceLeases } from '../src/workers/lease.ts'
 import { startStoreTotals } from '../src/workers/store-totals.ts'
 import { createApp } from './app.ts'
 import { startAuthentication } from './auth/start.ts'
@@ -25,8 +26,10 @@ export interface RunningService {
 /** Starts the service. SIGTERM and SIGINT end it gracefully; a second one at once. */
 export const serve = async (config: Config): Promise<RunningService> => {
   const log = createLog({ level: config.logLevel, format: config.logFormat })
+  const metrics = createMetrics()
   const stores = await openStores(config, {
     serving: true,
+    observer: metrics,
     onFinding: ({ id, label }, { check, severity, message }) =>
       log[severity === 'info' ? 'info' : 'warn']({ storage_id: id, label, check }, message),
     onWarning: (message, detail) => log.warn(detail, message),
@@ -35,12 +38,13 @@ export const serve = async (config: Config): Promise<RunningService> => {
   const deps = {
     tables: stores.tables,
     databaseEndpoints: stores.databaseEndpoints,
+    checkSpace: stores.checkSpace,
     backends: stores.backends,
     clock: stores.clock,
     settings: config,
     serviceVersion: packageJson.version,
     log,
-    metrics: createMetrics(),
+    metrics,
     feed: new EventFeed(stores.tables),
     accesses: new AccessCounts(stores),
     request: guardedFetch({ allowedHosts: config.webhookAllowedHosts }),
@@ -64,8 +68,10 @@ export const serve = async (config: Config): Promise<RunningService> => {
   const server = await listen(app, config).catch(closeAndThrow(stores))
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${server.port}`
   const accessFlush = startAccessFlush(deps.accesses, log)
+  if (stores.databaseEndpoints) metrics.endpoints(stores.databaseEndpoints)
   deps.metrics.connections(() => server.pendingRequests + server.pendingWebSockets)
   const totals = startStoreTotals(stores.tables, log, deps.metrics.totals)
+  if (stores.servedAlone) await endServiceLeases(stores.tables)
   const workers = startWorkers({
     ...deps,
     baseUrl: config.publicBaseUrl ?? url,

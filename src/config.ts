@@ -24,6 +24,8 @@ export interface Config {
   readonly corsOrigins: '*' | readonly string[]
   /** Bytes. */
   readonly bodyLimit: number
+  /** Bytes. */
+  readonly minFreeSpace: number
   readonly rateLimit: RateLimit | undefined
   readonly pageLimitDefault: number
   readonly pageLimitMax: number
@@ -133,6 +135,7 @@ export const readConfig = (env: Readonly<Record<string, string | undefined>>): C
     logFormat: values.LOG_FORMAT,
     corsOrigins: values.CORS_ORIGINS,
     bodyLimit: values.BODY_LIMIT,
+    minFreeSpace: values.MIN_FREE_SPACE,
     rateLimit: values.RATE_LIMIT ?? undefined,
     pageLimitDefault: values.PAGE_LIMIT_DEFAULT,
     pageLimitMax: values.PAGE_LIMIT_MAX,

@@ -5,7 +5,7 @@ import type { Clock } from './core/clock.ts'
 import { isUuid } from './core/uuid.ts'
 import type { MediaBackend, StorageBackend } from './domain/storage-backend.ts'
 import { createDiskStore, type DiskStore } from './storage/disk/index.ts'
-import { createS3Store, type Finding, type S3Store } from './storage/s3/index.ts'
+import { createS3Store, type Finding, type S3ClientOptions, type S3Store } from './storage/s3/index.ts'
 import type { Tables } from './storage/tables.ts'
 import { type BackendSettings, type DiskSettings, isAws, readStorageConfig, type S3Settings } from './storage-config.ts'
 
@@ -21,13 +21,17 @@ export interface S3Backend {
   readonly store: S3Store
 }
 
-/** Below this much free space uploads are refused and reads go on. */
-const LOW_WATER_BYTES = 64 * 1024 * 1024
 /** A service starts while its S3 is away. */
 const INSPECTION_LIMIT_MS = 15_000
 
 /** The media engines that the configuration names. `secret` signs the URLs of what this program serves. */
-export const openMedia = async (config: Config, tables: Tables, clock: Clock, secret: string): Promise<Media> => {
+export const openMedia = async (
+  config: Config,
+  tables: Tables,
+  clock: Clock,
+  secret: string,
+  onOperation?: S3ClientOptions['onOperation'],
+): Promise<Media> => {
   const settings = await backendSettings(config, tables)
   const infos = withDefault(
     settings.map(({ info }) => info),
@@ -39,7 +43,7 @@ export const openMedia = async (config: Config, tables: Tables, clock: Clock, se
   for (const [index, each] of settings.entries()) {
     const info = infos[index] ?? each.info
     if (each.type === 's3') {
-      const store = await openS3(each, clock)
+      const store = await openS3(each, clock, onOperation)
       s3.push({ info, store })
       backends.push({ info, store })
     } else {
@@ -48,7 +52,7 @@ export const openMedia = async (config: Config, tables: Tables, clock: Clock, se
         storageId: info.id,
         secret,
         clock,
-        lowWaterBytes: LOW_WATER_BYTES,
+        lowWaterBytes: config.minFreeSpace,
         // The one of the environment is S3's where the environment names S3.
         publicBaseUrl: config.s3 ? undefined : config.mediaPublicBaseUrl,
       })
@@ -70,6 +74,12 @@ export const openS3Backends = async (config: Config, clock: Clock): Promise<read
     settings.flatMap((each) => (each.type === 's3' ? [openS3(each, clock).then((store) => ({ info: each.info, store }))] : [])),
   )
 }
+
+/** Where the files of the disk backends lie, by absolute path. */
+export const diskRoots = async (config: Config, tables: Tables): Promise<readonly { readonly id: string; readonly root: string }[]> =>
+  (await backendSettings(config, tables)).flatMap((each) =>
+    each.type === 'disk' ? [{ id: each.info.id, root: path.resolve(config.dataDir, each.root) }] : [],
+  )
 
 /** Tells what was found out about the buckets. Throws when one of them cannot be used as it is configured. */
 export const inspectMedia = async (
@@ -95,7 +105,8 @@ const inspectInTime = async (store: S3Store, origins: '*' | readonly string[]): 
   }
 }
 
-const openS3 = ({ info, s3 }: S3Settings, clock: Clock): Promise<S3Store> => createS3Store({ ...s3, storageId: info.id, clock })
+const openS3 = ({ info, s3 }: S3Settings, clock: Clock, onOperation?: S3ClientOptions['onOperation']): Promise<S3Store> =>
+  createS3Store({ ...s3, storageId: info.id, clock, onOperation })
 
 const backendSettings = async (config: Config, tables: Tables): Promise<readonly BackendSettings[]> => {
   if (config.storageConfigFile) return readStorageConfig(config.storageConfigFile)

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { link, mkdir, open, readFile, rm } from 'node:fs/promises'
+import { link, mkdir, open, readFile, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import type { Config } from './config.ts'
 import { type Clock, systemClock } from './core/clock.ts'
@@ -7,10 +7,12 @@ import type { DatabaseEndpoint } from './domain/deps.ts'
 import type { StorageBackend } from './domain/storage-backend.ts'
 import { inspectMedia, type Media, openMedia } from './open-media.ts'
 import { openVast, type WarningLog } from './open-vast.ts'
-import type { Finding } from './storage/s3/index.ts'
+import { createSpaceCheck } from './storage/disk/index.ts'
+import type { Finding, S3ClientOptions } from './storage/s3/index.ts'
 import { FROZEN_META } from './storage/schema.ts'
 import { openSqliteTables } from './storage/sqlite/index.ts'
 import type { Tables } from './storage/tables.ts'
+import type { OpenVastOptions } from './storage/vast/index.ts'
 import { isHalfMigrated } from './workers/migration/index.ts'
 
 export interface Stores extends Media {
@@ -18,6 +20,10 @@ export interface Stores extends Media {
   readonly clock: Clock
   /** Absent where the metadata store is not reached over a network. */
   readonly databaseEndpoints?: () => readonly DatabaseEndpoint[]
+  /** Nobody else serves these stores while they are open. */
+  readonly servedAlone: boolean
+  /** Rejects with `storage_full` while writes are to be refused. Absent where the metadata lie on no disk of ours. */
+  readonly checkSpace?: () => Promise<void>
   close(): Promise<void>
 }
 
@@ -26,48 +32,85 @@ export interface OpenOptions {
   readonly serving?: boolean
   /** Something about a backend that the operator should know. */
   readonly onFinding?: (backend: StorageBackend, finding: Finding) => void
+  /** Told how the servers of the stores answer, for statistics. */
+  readonly observer?: StoreObserver
   /** Something went wrong in the metadata store without being a caller's answer. */
   readonly onWarning?: WarningLog
 }
 
+export interface StoreObserver {
+  readonly vastRequest: NonNullable<OpenVastOptions['onAnswer']>
+  readonly s3Operation: NonNullable<S3ClientOptions['onOperation']>
+}
+
 export const SQLITE_FILE = 'tams.sqlite'
+/** In the data directory while a backup is being restored into it. */
+export const RESTORE_DIRECTORY = 'restore.partial'
 
 /** The stores that the configuration names. Only this file, `open-vast.ts` and `open-media.ts` know the engines. */
 export const openStores = async (
   config: Config,
-  { serving = false, onFinding = () => {}, onWarning }: OpenOptions = {},
+  { serving = false, onFinding = () => {}, onWarning, observer }: OpenOptions = {},
 ): Promise<Stores> => {
   await mkdir(config.dataDir, { recursive: true })
   const clock = systemClock()
   const secret = config.secretKey ?? (await persistedSecret(config.dataDir))
-  const { tables, ...reached } = await openTables(config, clock, { serving, ...(onWarning && { onWarning }) })
+  const { tables, ...reached } = await openTables(config, clock, {
+    serving,
+    ...(onWarning && { onWarning }),
+    ...(observer && { observer }),
+  })
   try {
     if (serving) await refuseMigrating(tables)
-    const media = await openMedia(config, tables, clock, secret)
+    const media = await openMedia(config, tables, clock, secret, observer?.s3Operation)
     if (serving) await inspectMedia(media.s3, config.corsOrigins, onFinding)
     await publishBackends(
       tables,
       media.backends.map(({ info }) => info),
     )
-    return { ...media, ...reached, tables, clock, close: () => tables.close() }
+    return {
+      ...media,
+      ...reached,
+      ...(!config.vast && { checkSpace: spaceCheck(config) }),
+      servedAlone: serving && !config.vast,
+      tables,
+      clock,
+      close: () => tables.close(),
+    }
   } catch (error) {
     await tables.close()
     throw error
   }
 }
 
+const spaceCheck = ({ dataDir, minFreeSpace }: Config): (() => Promise<void>) =>
+  createSpaceCheck({
+    directory: dataDir,
+    lowWaterBytes: minFreeSpace,
+    refusal: 'The store takes no more changes: its disk is nearly full. Reads and deletions go on',
+  })
+
 /** The metadata store alone, for commands that need nothing else. Tables that are missing are made. */
 export const openTables = async (
   config: Config,
   clock: Clock,
-  { serving = false, onWarning }: Pick<OpenOptions, 'serving' | 'onWarning'> = {},
+  { serving = false, onWarning, observer }: Pick<OpenOptions, 'serving' | 'onWarning' | 'observer'> = {},
 ): Promise<Pick<Stores, 'tables' | 'databaseEndpoints'>> => {
   if (!config.vast) {
     await mkdir(config.dataDir, { recursive: true })
+    await refuseRestoring(config.dataDir)
     return { tables: await openSqliteTables({ file: path.join(config.dataDir, SQLITE_FILE), clock, exclusive: serving }) }
   }
-  const tables = await openVast(config.vast, clock, onWarning)
+  const tables = await openVast(config.vast, clock, onWarning, observer?.vastRequest)
   return { tables, databaseEndpoints: () => tables.health() }
+}
+
+const refuseRestoring = async (dataDir: string): Promise<void> => {
+  const isRestoring = await stat(path.join(dataDir, RESTORE_DIRECTORY)).then(
+    () => true,
+    () => false,
+  )
+  if (isRestoring) throw new Error(`TAMS_DATA_DIR: a restore into ${dataDir} has not ended: run the same "tams restore" again`)
 }
 
 const refuseMigrating = async (tables: Tables): Promise<void> => {
@@ -78,7 +121,7 @@ const refuseMigrating = async (tables: Tables): Promise<void> => {
     throw new Error(`The store takes no changes. ${frozen.value}. Serve the other store; "tams migrate --release" gives this one back`)
 }
 
-const SECRET_FILE = 'secret.key'
+export const SECRET_FILE = 'secret.key'
 
 /**
  * Made at the first start. It appears under its name whole and synced or not at all, and of two processes that start at once both

@@ -1,6 +1,6 @@
 import type { VastConfig } from './config.ts'
 import type { Clock } from './core/clock.ts'
-import { openVastTables, type VastTables } from './storage/vast/index.ts'
+import { type OpenVastOptions, openVastTables, type VastTables } from './storage/vast/index.ts'
 import {
   Conflict,
   ConnectionFailed,
@@ -38,13 +38,18 @@ export const connectVast = async (vast: VastConfig): Promise<VastClient> => {
 }
 
 /** The tables on that cluster, made or completed. Failures say what is at fault and what to do. */
-export const openVast = async (vast: VastConfig, clock: Clock, log: WarningLog = () => {}): Promise<VastTables> => {
+export const openVast = async (
+  vast: VastConfig,
+  clock: Clock,
+  log: WarningLog = () => {},
+  onAnswer?: OpenVastOptions['onAnswer'],
+): Promise<VastTables> => {
   // The engine has patience with a cluster; a mistake in the configuration should be told at once.
   const client = await connectVast(vast)
   client.close()
   const { sslVerify: tlsVerify, ...options } = vast
   try {
-    return await openVastTables({ ...options, tlsVerify, clock, log })
+    return await openVastTables({ ...options, tlsVerify, clock, log, onAnswer })
   } catch (error) {
     throw explained(error, vast)
   }

@@ -57,6 +57,7 @@ const cases: Record<VariableName, Case> = {
     bad: ['a.example.com', 'https://a.example.com/path', 'https://a.example.com,', '*,https://a.example.com'],
   },
   BODY_LIMIT: { good: '1 MiB', becomes: 2 ** 20, of: (c) => c.bodyLimit, bad: ['0', '1 MB', '-1', 'large'] },
+  MIN_FREE_SPACE: { good: '1 GiB', becomes: 2 ** 30, of: (c) => c.minFreeSpace, bad: ['-1', '1 GB', 'none'] },
   RATE_LIMIT: { good: '600/m', becomes: { requests: 600, perSeconds: 60 }, of: (c) => c.rateLimit, bad: ['600', '0/s', '5/d', 'on'] },
   AUTH_REQUIRED: { good: 'true', becomes: 'on', of: (c) => c.auth.mode, bad: ['yes', '1'] },
   AUTH_OIDC_ISSUER: {

@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { MetricParameter, measure, metricOf } from '../metrics.ts'
+import { MetricParameter, measure, metricOf, NAMED } from '../metrics.ts'
 import { report } from '../report.ts'
 import { ALL_FILTERS, DEFAULT_METRIC, LimitParameter, Nullable, Real, Text, Whole } from './shared.ts'
 
@@ -34,25 +34,31 @@ export const anomalies = report({
     score: Real,
   }),
   plan: ({ metric, method, threshold, n }, filters) => {
-    const { select, datasets } = measure(metric, filters, { identity: true })
-    const subject = metricOf(metric).of
-    const column = (name: string, type: string, of: readonly string[]) => (of.includes(subject) ? name : `null::${type} as ${name}`)
+    const { select } = measure(metric, filters, { keys: true })
+    const { datasets } = measure(metric, filters, { identity: true })
+    const { join, columns } = NAMED[metricOf(metric).of]
+    const shown: Readonly<Record<string, string>> = columns
+    const column = (name: string, type: string) => `${shown[name] ?? `null::${type}`} as ${name}`
     return {
       datasets,
       bind: { threshold, n: BigInt(n) },
       sql: `
         with measured as (${select}),
-        ${method === 'zscore' ? Z_SCORE : MAD}
+        ${method === 'zscore' ? Z_SCORE : MAD},
+        found as (
+          select measured.*, centre, (value - centre) / spread as score
+          from measured, typical
+          where value is not null and spread > 0 and abs(value - centre) / spread >= $threshold
+        )
         select
-          ${column('flow_id', 'varchar', ['segments', 'flows'])},
-          ${column('start_ns', 'bigint', ['segments'])},
-          ${column('object_id', 'varchar', ['segments', 'objects'])},
-          value,
-          centre as expected,
-          (value - centre) / spread as score
-        from measured, typical
-        where value is not null and spread > 0 and abs(value - centre) / spread >= $threshold
-        order by abs(value - centre) / spread desc, flow_id, start_ns, object_id
+          ${column('flow_id', 'varchar')},
+          ${column('start_ns', 'bigint')},
+          ${column('object_id', 'varchar')},
+          v.value,
+          v.centre as expected,
+          v.score
+        from found v ${join}
+        order by abs(v.score) desc, flow_id, start_ns, object_id
         limit $n`,
     }
   },

@@ -22,11 +22,11 @@ export const correlation = report({
       sql: `
         with measured as (${select}),
         pairs as (select value as x, second as y from measured where value is not null and second is not null),
-        -- Of equal values the mean of their ranks: the first one's and, counting up to all equals, the last one's.
+        -- Of equal values (twice) the mean of their ranks: the first one's and, counting up to all equals, the last one's.
         ranked as (
           select
-            (rank() over (order by x) + count(*) over (order by x)) / 2 as rank_x,
-            (rank() over (order by y) + count(*) over (order by y)) / 2 as rank_y
+            rank() over (order by x) + cume_dist() over (order by x) * (select count(*) from pairs) as rank_x,
+            rank() over (order by y) + cume_dist() over (order by y) * (select count(*) from pairs) as rank_y
           from pairs
         )
         select

@@ -33,24 +33,25 @@ export const distribution = report({
         bins as (
           select unnest(range(1, len(edges))) as i, edges, len(edges) - 1 as last from edges where len(edges) > 1
         ),
+        -- Bins of DuckDB hold their upper edge: seen from below zero they hold their lower one.
+        tallied as (
+          select histogram(-value, (select list_transform(list_reverse(edges), lambda edge: -edge) from edges)) as counts
+          from present
+          where value >= (select edges[1] from edges) and value <= (select edges[-1] from edges)
+        ),
+        ends as (select i, i = last as is_last, edges[i] as lower, edges[i + 1] as upper from bins),
         placed as (
           select
-            case
-              when p.value = e.edges[-1] then len(e.edges) - 1
-              else len(list_filter(e.edges, lambda edge: edge <= p.value))
-            end as i,
-            count(*) as count
-          from present p, edges e
-          where p.value >= e.edges[1] and p.value <= e.edges[-1]
-          group by 1
+            i,
+            lower,
+            upper,
+            case when is_last or lower < upper then coalesce(counts[-lower], 0) else 0 end
+              + case when is_last and lower < upper then coalesce(counts[-upper], 0) else 0 end as count
+          from ends, tallied
         )
-        select
-          b.edges[b.i] as lower,
-          b.edges[b.i + 1] as upper,
-          coalesce(p.count, 0) as count,
-          coalesce(p.count, 0)::double / nullif((select count(*) from present), 0) as fraction
-        from bins b left join placed p on p.i = b.i
-        order by b.i`,
+        select lower, upper, count, count::double / nullif((select count(*) from present), 0) as fraction
+        from placed
+        order by i`,
     }
   },
 })

@@ -1,6 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { and, eq, everything, type Predicate, related } from '../../src/core/predicate.ts'
-import { request } from '../datasets.ts'
+import { request, usedBy } from '../datasets.ts'
 import { flowRows } from '../filters.ts'
 import { report } from '../report.ts'
 import { ALL_FILTERS, Nullable, Real, Tally, Whole } from './shared.ts'
@@ -33,12 +32,3 @@ export const flowUsage = report({
     }
   },
 })
-
-/** Objects that a live flow uses; with a condition, that such a flow uses. */
-export const usedBy = (flows: Predicate = everything, negated = false): Predicate =>
-  related(
-    'object_refs',
-    { object_id: 'id' },
-    related('flows', { id: 'flow_id', timeline_id: 'timeline_id' }, and(eq('deletion_id', ''), flows)),
-    negated,
-  )

@@ -1,9 +1,8 @@
 import { Type } from '@sinclair/typebox'
 import { and, everything } from '../../src/core/predicate.ts'
-import { request } from '../datasets.ts'
+import { request, usedBy } from '../datasets.ts'
 import { objectRows } from '../filters.ts'
 import { report } from '../report.ts'
-import { usedBy } from './flow-usage.ts'
 import { LimitParameter, Nullable, Text, Time, Whole } from './shared.ts'
 
 export const orphans = report({

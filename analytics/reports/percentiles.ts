@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import { GroupParameter, MetricParameter, measure } from '../metrics.ts'
 import { report } from '../report.ts'
-import { quantilesSql } from './quantiles.ts'
+import { describedSql } from './quantiles.ts'
 import { ALL_FILTERS, DEFAULT_METRIC, LimitParameter, Nullable, Real, Text, Whole } from './shared.ts'
 
 const Value = Nullable(Real)
@@ -32,14 +32,20 @@ export const percentiles = report({
       bind: { n: BigInt(n) },
       sql: `
         with measured as (${select}),
-        grouped as (
-          select ${group_by === undefined ? 'null::varchar as grp' : 'grp'}, count(value) as count, avg(value) as mean, min(value) as min, max(value) as max
-          from measured ${group_by === undefined ? '' : 'group by grp'}
-        ),
-        ${quantilesSql('measured', [0.25, 0.5, 0.75, 0.9, 0.95, 0.99])}
+        ${describedSql('measured', [0.25, 0.5, 0.75, 0.9, 0.95, 0.99])}
         select
-          g.grp as "group", count, mean, min, q[1] as p25, q[2] as p50, q[3] as p75, q[4] as p90, q[5] as p95, q[6] as p99, max
-        from grouped g left join quantiles p on p.grp is not distinct from g.grp
+          grp as "group",
+          coalesce(count, 0) as count,
+          mean,
+          least as min,
+          q[1] as p25,
+          q[2] as p50,
+          q[3] as p75,
+          q[4] as p90,
+          q[5] as p95,
+          q[6] as p99,
+          most as max
+        from ${group_by === undefined ? '(select 1) left join described on true' : 'described'}
         order by count desc, "group" nulls first
         limit $n`,
     }

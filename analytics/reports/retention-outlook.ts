@@ -1,15 +1,13 @@
 import { Type } from '@sinclair/typebox'
 import { and, eq, isIn } from '../../src/core/predicate.ts'
+import { RETENTION_TAGS, TAI_AHEAD_SECONDS } from '../../src/core/retention.ts'
+import { TIMESTAMP_PATTERN } from '../../src/core/timestamp.ts'
 import { request } from '../datasets.ts'
 import { flowsMatching } from '../filters.ts'
 import { report } from '../report.ts'
 import { FLOW_FILTERS, LimitParameter, Nullable, Real, Text, Time, Whole } from './shared.ts'
 
-/**
- * The retention tags of AN0019, as timestamps of the specification: a flow goes when neither its metadata nor its segments have
- * changed for `flow_retention_offset`; a segment when it is older than `segment_retention_offset`. Values that are no timestamps
- * mean nothing.
- */
+/** The rules of `core/retention.ts`, in SQL: when flows and segments are due, whatever the moment. */
 export const retentionOutlook = report({
   name: 'retention-outlook',
   summary: 'Flows with retention tags: when each is due to go, and how many of its segments are due within some days.',
@@ -31,11 +29,11 @@ export const retentionOutlook = report({
   plan: ({ days, n }, filters, nowUs) => ({
     datasets: [
       request('flows', ['id', 'metadata_updated', 'segments_updated'], flowsMatching(filters)),
-      request('segments', ['created'], undefined, flowsMatching(filters)),
+      request('segments', ['end_ns'], undefined, flowsMatching(filters)),
       request(
         'tags',
         ['entity_id', 'name', 'value'],
-        and(eq('entity_type', 'flow'), isIn('name', ['flow_retention_offset', 'segment_retention_offset']), eq('empty_list', false)),
+        and(eq('entity_type', 'flow'), isIn('name', Object.values(RETENTION_TAGS)), eq('empty_list', false)),
       ),
     ],
     bind: { until: nowUs + BigInt(Math.round(days * 86_400e6)), n: BigInt(n) },
@@ -43,8 +41,8 @@ export const retentionOutlook = report({
       with offsets as (
         select
           entity_id,
-          min(${SECONDS}) filter (name = 'flow_retention_offset') as flow_seconds,
-          min(${SECONDS}) filter (name = 'segment_retention_offset') as segment_seconds
+          ${only(RETENTION_TAGS.flow)} as flow_seconds,
+          ${only(RETENTION_TAGS.segment)} as segment_seconds
         from tags group by entity_id
       ),
       kept as (
@@ -62,7 +60,7 @@ export const retentionOutlook = report({
         select
           k.flow,
           count(*) as segments,
-          count(*) filter (epoch_us(s.created)::hugeint + (k.segment_seconds * 1e6)::hugeint <= $until) as due
+          count(*) filter (s.end_ns::hugeint + (k.segment_seconds * 1e9)::hugeint <= ($until::hugeint + ${TAI_AHEAD_SECONDS * 1e6}) * 1000) as due
         from kept k join segments s on s.flow = k.flow
         group by k.flow
       )
@@ -80,6 +78,9 @@ export const retentionOutlook = report({
   }),
 })
 
-const SECONDS = `case when regexp_full_match(value, '-?(0|[1-9][0-9]{0,14}):(0|[1-9][0-9]{0,8})')
+// Beyond 64-bit nanoseconds a value is as good as never; a sum with it must still be a number.
+const SECONDS = `case when regexp_full_match(value, '${TIMESTAMP_PATTERN}')
             then (case when starts_with(value, '-') then -1 else 1 end)
-              * (abs(split_part(value, ':', 1)::double) + split_part(value, ':', 2)::double / 1e9) end`
+              * least(abs(split_part(value, ':', 1)::double) + split_part(value, ':', 2)::double / 1e9, 1e15) end`
+
+const only = (name: string): string => `case when count(*) filter (name = '${name}') = 1 then min(${SECONDS}) filter (name = '${name}') end`

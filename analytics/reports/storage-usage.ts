@@ -33,18 +33,29 @@ export const storageUsage = report({
         select object, sum(signed_count + read_count)::bigint as accesses from object_access group by object
       ),
       used as (
-        select o.id as object_id, coalesce(a.accesses, 0) as access_count, o.size
-        from objects o left join access a on a.object = o.object
+        select o.object, coalesce(a.accesses, 0) as access_count, o.size from objects o left join access a on a.object = o.object
       ),
-      most as (select * from used order by access_count desc, object_id limit $n),
-      least as (select * from used order by access_count, object_id limit $n)
+      -- Of equal ones the first by key, which is a number: for most ids that is the order of their text.
+      most as (select * from used order by access_count desc, object limit $n),
+      least as (select * from used order by access_count, object limit $n),
+      named as (
+        select o.object, o.id as object_id
+        from (select object from most union select object from least) shown join objects o on o.object = shown.object
+      ),
+      listed as (
+        select
+          (select list({ 'object_id': object_id, 'access_count': access_count, 'size': size } order by access_count desc, m.object)
+            from most m join named on named.object = m.object) as most,
+          (select list({ 'object_id': object_id, 'access_count': access_count, 'size': size } order by access_count, l.object)
+            from least l join named on named.object = l.object) as least
+      )
       select
         count(*) as total_objects,
         coalesce(sum(size), 0) as total_size_bytes,
         avg(size) as average_size_bytes,
         count(*) - count(size) as unknown_size_objects,
-        coalesce((select list(most order by access_count desc, object_id) from most), []) as most_accessed,
-        coalesce((select list(least order by access_count, object_id) from least), []) as least_accessed,
+        coalesce((select most from listed), []) as most_accessed,
+        coalesce((select least from listed), []) as least_accessed,
         avg(access_count) as average_access_count,
         {
           'small': count(*) filter (size < 1000000),

@@ -51,7 +51,7 @@ export const openApiDocument = ({ version, basePath, strict }: DocumentOptions):
 
 const documented = (
   operationId: string,
-  { method, path, tag, extension: _extension, parameters, ...rest }: Operation,
+  { method, path, tag, extension: _extension, extended, parameters, ...rest }: Operation,
   strict: boolean,
 ) => ({
   operationId,
@@ -61,4 +61,5 @@ const documented = (
     parameters: parameters.filter((parameter) => !(strict && parameter.extension)).map(({ extension: _beyond, ...parameter }) => parameter),
   }),
   ...rest,
+  ...(!strict && extended && { ...extended, responses: { ...rest.responses, ...extended.responses } }),
 })

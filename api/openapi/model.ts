@@ -17,6 +17,8 @@ export interface Operation {
   readonly requestBody?: RequestBody
   /** By status. */
   readonly responses: Readonly<Record<string, Response>>
+  /** Where the extensions are on, this is in place of these members; responses come to those above, by status. */
+  readonly extended?: Partial<Pick<Operation, 'description' | 'requestBody' | 'responses'>>
 }
 
 /** By the specification's operation id, `GET_flows-flowId`. */

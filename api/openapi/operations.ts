@@ -13,6 +13,7 @@ import { healthOperations } from './operations/health.ts'
 import { mediaOperations } from './operations/media.ts'
 import { objectOperations } from './operations/objects.ts'
 import { profileOperations } from './operations/profiles.ts'
+import { segmentTagOperations } from './operations/segment-tags.ts'
 import { segmentOperations, storageOperations } from './operations/segments.ts'
 import { serviceOperations } from './operations/service.ts'
 import { sourceOperations } from './operations/sources.ts'
@@ -33,6 +34,7 @@ export const operations: Operations = {
   ...deletionRequestOperations,
   ...trashOperations,
   ...auditOperations,
+  ...segmentTagOperations,
   ...directOperations,
   ...collectionOperations,
   ...webhookToolOperations,

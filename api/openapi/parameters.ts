@@ -120,6 +120,14 @@ export const deletedViews: readonly Parameter[] = [
   flag('include_deleted', '`true` is short for `deleted_state=all`.'),
   flag('deleted_only', '`true` is short for `deleted_state=deleted`.'),
 ].map(extension)
+/** Of the segments themselves. */
+export const segmentTagFilters: readonly Parameter[] = tagFilters('tag', 'segments', 'goal').map(extension)
+export const headUrls: Parameter = extension(
+  flag(
+    'head_urls',
+    'Show behind each pre-signed URL a second one that is signed for HEAD, where S3 does not take the first; its label ends with ` HEAD`. `accept_get_urls` goes by the label without that.',
+  ),
+)
 export const ofDeletion = extension(
   inQuery('deletion_id', 'Of deleted segments only those that this deletion took.', Uuid, example.DELETION_ID),
 )

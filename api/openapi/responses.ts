@@ -63,6 +63,12 @@ export const listing = (kind: 'full' | 'short' | 'segments', description: string
   content: json(schema, items),
 })
 
+/** 201 with the URL of what was made. */
+export const made = (description: string, schema: TSchema, value: unknown, path: string): Response => ({
+  ...answer(description, schema, value),
+  headers: { Location: header('URL of what was made.', Type.String({ format: 'uri' }), `https://tams.example.com${path}`) },
+})
+
 export const accepted: Response = {
   description: 'Accepted: hidden at once, worked off in the background. The delete request tells how far that has come.',
   headers: { Location },
@@ -103,7 +109,7 @@ const failures = {
   409: [
     'Conflict',
     failure(
-      'The media object is registered, uploaded already, or its allocation has ended.',
+      'It is there already, in use, or in a state that does not allow this: a media object, for example, that is uploaded already.',
       'conflict',
       'This media object cannot be uploaded (again): it is registered, or its allocation has ended',
     ),

@@ -1,6 +1,6 @@
 import { Elysia } from 'elysia'
 import { HttpQuery } from '../http-query.ts'
-import { requireJson } from '../json-body.ts'
+import { bodyOf, requireJson } from '../json-body.ts'
 import { operation } from '../openapi/operation.ts'
 import { json, listing, noContent } from '../reply.ts'
 import type { RouteDeps } from './deps.ts'
@@ -27,7 +27,7 @@ export const adminRoutes = ({ domain: { users, tokens }, http, contextOf }: Rout
     .patch(
       '/users/:name',
       async ({ request, params }) => {
-        const body = await requireJson(request, http.bodyLimit)
+        const body = await bodyOf(request, http.bodyLimit)
         return json(request, await users.update(contextOf(request), params.name, body))
       },
       { parse: 'none', detail: operation('PATCH_admin-users-name') },

@@ -50,7 +50,7 @@ export const collectionRoutes = ({ domain: { flowCollections, sourceCollections 
       '/collections/:collectionId/flows/:flowId',
       async ({ request, params }) => {
         const body = await bodyOf(request, http.bodyLimit, readJson)
-        const added = await flowCollections.putMember(contextOf(request), params.collectionId, params.flowId, () => body() ?? {})
+        const added = await flowCollections.putMember(contextOf(request), params.collectionId, params.flowId, membership(body))
         return added ? created() : noContent()
       },
       { parse: 'none', detail: operation('PUT_collections-collectionId-flows-flowId') },
@@ -105,7 +105,7 @@ export const collectionRoutes = ({ domain: { flowCollections, sourceCollections 
       '/source-collections/:collectionId/sources/:sourceId',
       async ({ request, params }) => {
         const body = await bodyOf(request, http.bodyLimit, readJson)
-        const added = await sourceCollections.putMember(contextOf(request), params.collectionId, params.sourceId, () => body() ?? {})
+        const added = await sourceCollections.putMember(contextOf(request), params.collectionId, params.sourceId, membership(body))
         return added ? created() : noContent()
       },
       { parse: 'none', detail: operation('PUT_source-collections-collectionId-sources-sourceId') },
@@ -118,3 +118,9 @@ export const collectionRoutes = ({ domain: { flowCollections, sourceCollections 
       },
       { detail: operation('DELETE_source-collections-collectionId-sources-sourceId') },
     )
+
+// An absent body says nothing of a role; null is no body that says so.
+const membership = (body: () => unknown) => (): unknown => {
+  const given = body()
+  return given === undefined ? {} : given
+}

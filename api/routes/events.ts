@@ -102,7 +102,7 @@ const filterOf = (query: HttpQuery): EventFilter => {
 }
 
 const optionsOf = (query: HttpQuery): EventOptions => ({
-  urls: query.urlOptions(),
+  urls: query.urlOptions(true),
   includeObjectTimerange: query.boolean('include_object_timerange') ?? false,
 })
 

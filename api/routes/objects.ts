@@ -13,7 +13,7 @@ export const objectRoutes = ({ domain: { objects }, http, contextOf, strict }: R
       async ({ request, params }) => {
         const query = new HttpQuery(request.url)
         const found = await objects.get(contextOf(request), pathText(params.objectId, request), () => ({
-          urls: query.urlOptions(),
+          urls: query.urlOptions(strict),
           flowTags: query.tagFilters('flow_tag'),
           page: query.paging(),
           ...viewOf(query, strict),

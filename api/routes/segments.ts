@@ -4,6 +4,7 @@ import { HttpQuery } from '../http-query.ts'
 import { bodyOf, readJson } from '../json-body.ts'
 import { operation } from '../openapi/operation.ts'
 import { accepted, created, json, listing, noContent } from '../reply.ts'
+import { isForm, segmentForm } from '../segment-form.ts'
 import { deletionWish, viewOf } from '../trash-query.ts'
 import type { RouteDeps } from './deps.ts'
 
@@ -21,6 +22,15 @@ export const segmentRoutes = ({ domain: { segments, flows, flowStorage }, http, 
     .post(
       '/segments',
       async ({ request, params }) => {
+        if (!strict && isForm(request)) {
+          const form = await segmentForm(request)
+          try {
+            await segments.upload(contextOf(request), params.flowId, form.read)
+          } finally {
+            await form.close()
+          }
+          return created()
+        }
         const body = await bodyOf(request, http.bodyLimit)
         const failed = await segments.post(contextOf(request), params.flowId, body)
         return failed.length === 0 ? created() : json(request, { failed_segments: failed })
@@ -56,9 +66,10 @@ const segmentFilter = (query: HttpQuery, strict: boolean): SegmentFilter => {
   return {
     timerange: query.timerange(),
     includeObjectTimerange: query.boolean('include_object_timerange') ?? false,
-    urls: query.urlOptions(),
+    urls: query.urlOptions(strict),
     page: query.paging(),
     ...viewOf(query, strict),
+    ...(!strict && { tags: query.tagFilters('tag') }),
     ...(deletionId !== undefined && { deletionId }),
     ...(objectId !== undefined && { objectId }),
   }

@@ -1,13 +1,16 @@
 #!/usr/bin/env bun
 import { Command, CommanderError } from 'commander'
 import { CliError, EXIT, explain, say } from './cli-error.ts'
+import { backupCommand, restoreCommand } from './commands/backup.ts'
 import { configCommand } from './commands/config.ts'
 import { exportCommand } from './commands/export.ts'
 import { ingestCommand } from './commands/ingest.ts'
 import { lsCommand } from './commands/ls.ts'
 import { migrateCommand } from './commands/migrate.ts'
 import { openapiCommand } from './commands/openapi.ts'
+import { purgeCommand } from './commands/purge.ts'
 import { reconcileCommand } from './commands/reconcile.ts'
+import { resetCommand } from './commands/reset.ts'
 import { seedCommand } from './commands/seed.ts'
 import { serveCommand } from './commands/serve.ts'
 import { storageCommand } from './commands/storage.ts'
@@ -33,8 +36,12 @@ export const main = async (args: readonly string[]): Promise<number> => {
     tokensCommand,
     seedCommand,
     storageCommand,
+    purgeCommand,
     reconcileCommand,
     migrateCommand,
+    backupCommand,
+    restoreCommand,
+    resetCommand,
     tablesCommand,
     configCommand,
     openapiCommand,

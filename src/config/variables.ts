@@ -57,6 +57,12 @@ export const variables = {
   },
   CORS_ORIGINS: { group: 'service', type: as.origins, default: '*', help: 'Origins of web pages that may call the API.' },
   BODY_LIMIT: { group: 'service', type: as.size(1024), default: '16 MiB', help: 'Largest JSON body.' },
+  MIN_FREE_SPACE: {
+    group: 'service',
+    type: as.size(0),
+    default: '64 MiB',
+    help: 'With less room on the disk of the data directory or of media, writes are refused (507) and reads and deletions go on; 0: never.',
+  },
   RATE_LIMIT: { group: 'service', type: as.rateLimit, default: 'off', help: 'Requests that one client may make.' },
 
   AUTH_REQUIRED: {

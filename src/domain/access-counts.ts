@@ -61,7 +61,7 @@ export class AccessCounts {
         count.lastUs = lastUs
       } else if (this.pairs >= this.mostPairs) this.missed += signed
       else {
-        if (!objects) this.signed.set(flowId, (objects = new Map()))
+        objects ??= this.of(flowId)
         objects.set(objectId, { signed, reads: 0, bytes: 0, lastUs })
         this.pairs++
       }
@@ -118,6 +118,12 @@ export class AccessCounts {
     }
   }
 
+  private of(flowId: string): Map<string, Count> {
+    const objects = this.signed.get(flowId) ?? new Map<string, Count>()
+    this.signed.set(flowId, objects)
+    return objects
+  }
+
   private keepRead(count: ReadCount): void {
     const name = `${count.storageId} ${count.key}`
     const known = this.reads.get(name)
@@ -126,8 +132,7 @@ export class AccessCounts {
   }
 
   private keepChange({ flowId, objectId, ...count }: Change): void {
-    const objects = this.signed.get(flowId) ?? new Map<string, Count>()
-    this.signed.set(flowId, objects)
+    const objects = this.of(flowId)
     const known = objects.get(objectId)
     if (known) addTo(known, count)
     else if (this.room(count)) objects.set(objectId, count)

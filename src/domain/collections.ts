@@ -3,6 +3,7 @@ import { and, eq, isIn } from '../core/predicate.ts'
 import type { Row } from '../storage/schema.ts'
 import type { ReadTx, WriteTx } from '../storage/tables.ts'
 import { type CollectionItem, MAX_COLLECTORS } from './flow-schema.ts'
+import { listAll } from './list-all.ts'
 
 /** Flows collect flows; sources collect sources as inferred from their flows (tams-behaviour.md 11.2). */
 export type CollectionEntity = 'flow' | 'source'
@@ -17,7 +18,7 @@ const ROWS = 100_000
 export const collectedBy = async (tx: ReadTx, entity: CollectionEntity, ids: readonly string[]): Promise<Map<string, string[]>> => {
   const result = new Map<string, string[]>()
   if (ids.length === 0) return result
-  const { rows } = await tx.list('collections', {
+  const rows = await listAll(tx, 'collections', {
     columns: ['child_id', 'parent_id'],
     where: and(eq('entity_type', entity), eq('deletion_id', ''), isIn('child_id', ids)),
     limit: ROWS,
@@ -40,7 +41,7 @@ export interface Collectors {
 export const collectorsOf = async (tx: ReadTx, flowId: string | undefined, sourceId: string | undefined): Promise<Collectors> => {
   const ids = [flowId, sourceId].filter((id) => id !== undefined)
   if (ids.length === 0) return { flow: [], source: [] }
-  const { rows } = await tx.list('collections', {
+  const rows = await listAll(tx, 'collections', {
     columns: ['entity_type', 'child_id', 'parent_id'],
     where: and(isIn('entity_type', ['flow', 'source']), eq('deletion_id', ''), isIn('child_id', ids)),
     limit: ROWS,
@@ -65,7 +66,7 @@ export const sourceCollections = async (tx: ReadTx, ids: readonly string[]): Pro
 const listsOf = async (tx: ReadTx, parents: readonly string[]): Promise<Map<string, Map<string, Member[]>>> => {
   const result = new Map<string, Map<string, Member[]>>()
   if (parents.length === 0) return result
-  const { rows } = await tx.list('collections', {
+  const rows = await listAll(tx, 'collections', {
     where: and(eq('entity_type', 'source'), eq('deletion_id', ''), isIn('parent_id', parents)),
     limit: ROWS,
   })
@@ -112,38 +113,46 @@ export const writeExplicitMembers = async (tx: WriteTx, sourceId: string, member
 
 /**
  * A source that goes leaves the collections that clients have put it into, and what it collected is no collection any more. A soft
- * deletion remembers both.
+ * deletion remembers both. The caller holds the lock of the source.
  */
 export const leaveSourceCollections = async (tx: WriteTx, sourceId: string, deletionId: string | null): Promise<void> => {
-  const rows = deletionId === null ? [] : await explicitRows(tx, sourceId, '')
+  // Most sources are in none, and without the source's lock none comes: other changes of collections may go on beside that.
+  if ((await explicitRows(tx, sourceId, '')).length === 0) return
+  await tx.lock([COLLECTIONS_LOCK])
+  const rows = await explicitRows(tx, sourceId, '')
   await dropExplicitRows(tx, sourceId, '')
-  if (deletionId !== null && rows.length > 0) {
-    await tx.insert(
-      'collections',
-      rows.map((row) => ({ ...row, deletion_id: deletionId })),
-    )
-  }
+  if (deletionId === null || rows.length === 0) return
+  await tx.insert(
+    'collections',
+    rows.map((row) => ({ ...row, deletion_id: deletionId })),
+  )
 }
 
-/** A restored source is in its collections again, as far as the other sides live: behind their other members. */
+/**
+ * A restored source is in its collections again, behind their other members: as far as the other sides live and nothing would come to
+ * collect itself. The caller holds the lock of the source.
+ */
 export const rejoinSourceCollections = async (tx: WriteTx, sourceId: string, deletionId: string): Promise<void> => {
   const rows = await explicitRows(tx, sourceId, deletionId)
+  if (rows.length === 0) return
+  const otherOf = (row: Row<'collections'>): string => (row.parent_id === sourceId ? row.child_id : row.parent_id)
+  await tx.lock([COLLECTIONS_LOCK, ...rows.map((row) => `source:${otherOf(row)}`)])
   await dropExplicitRows(tx, sourceId, deletionId)
-  for (const row of rows) {
-    const other = row.parent_id === sourceId ? row.child_id : row.parent_id
-    if (!(await tx.find('sources', [other, '']))) continue
-    const others = (await explicitRows(tx, row.parent_id, '')).filter((item) => item.parent_id === row.parent_id)
-    if (others.some((item) => item.child_id === row.child_id)) continue
-    const position = others.reduce((next, item) => Math.max(next, item.position + 1), 0)
+  for (const row of rows.toSorted((a, b) => a.position - b.position)) {
+    if (!(await tx.find('sources', [otherOf(row), '']))) continue
+    if (await collects(tx, 'source', [row.child_id], row.parent_id)) continue
+    const members = (await explicitRows(tx, row.parent_id, '')).filter((item) => item.parent_id === row.parent_id)
+    if (members.some((item) => item.child_id === row.child_id)) continue
+    const position = members.reduce((next, item) => Math.max(next, item.position + 1), 0)
     await tx.insert('collections', [{ ...row, deletion_id: '', position }])
   }
 }
 
 const explicitRows = async (tx: ReadTx, sourceId: string, deletionId: string): Promise<Row<'collections'>[]> => {
   const explicit = and(eq('entity_type', 'source'), eq('deletion_id', deletionId), eq('via', ''))
-  const own = await tx.list('collections', { where: and(explicit, eq('parent_id', sourceId)), limit: ROWS })
-  const parents = await tx.list('collections', { where: and(explicit, eq('child_id', sourceId)), limit: ROWS })
-  return [...own.rows, ...parents.rows]
+  const own = await listAll(tx, 'collections', { where: and(explicit, eq('parent_id', sourceId)), limit: ROWS })
+  const parents = await listAll(tx, 'collections', { where: and(explicit, eq('child_id', sourceId)), limit: ROWS })
+  return [...own, ...parents]
 }
 
 export const dropExplicitRows = async (tx: WriteTx, sourceId: string, deletionId: string): Promise<void> => {
@@ -209,7 +218,7 @@ export const clearFlowCollection = async (tx: WriteTx, flowId: string): Promise<
 /** Source ids of those members that are live, by flow id. */
 export const memberSources = async (tx: ReadTx, members: readonly Pick<CollectionItem, 'id'>[]): Promise<Map<string, string>> => {
   if (members.length === 0) return new Map()
-  const { rows } = await tx.list('flows', {
+  const rows = await listAll(tx, 'flows', {
     columns: ['id', 'source_id'],
     where: and(
       isIn(
@@ -272,19 +281,24 @@ export const checkMembers = async (tx: ReadTx, flowId: string, members: readonly
 
 /** Throws `invalid` when one of `members` collects `flowId`, directly or through others. */
 export const refuseCycle = async (tx: ReadTx, flowId: string, members: readonly string[]): Promise<void> => {
+  if (await collects(tx, 'flow', members, flowId))
+    throw invalid('flow_collection', `flow ${flowId} would collect itself through its members`)
+}
+
+/** Whether one of `members` collects `id`, directly or through others, or is `id`. */
+export const collects = async (tx: ReadTx, entity: CollectionEntity, members: readonly string[], id: string): Promise<boolean> => {
   const visited = new Set<string>()
-  let frontier: readonly string[] = members
-  while (frontier.length > 0) {
-    const { rows } = await tx.list('collections', {
+  for (let frontier = [...members]; frontier.length > 0; ) {
+    if (frontier.includes(id)) return true
+    for (const member of frontier) visited.add(member)
+    const rows = await listAll(tx, 'collections', {
       columns: ['child_id'],
-      where: and(eq('entity_type', 'flow'), eq('deletion_id', ''), isIn('parent_id', frontier)),
+      where: and(eq('entity_type', entity), eq('deletion_id', ''), isIn('parent_id', frontier)),
       limit: ROWS,
     })
-    for (const id of frontier) visited.add(id)
-    if (rows.some((row) => row.child_id === flowId))
-      throw invalid('flow_collection', `flow ${flowId} would collect itself through its members`)
-    frontier = [...new Set(rows.map((row) => row.child_id))].filter((id) => !visited.has(id))
+    frontier = [...new Set(rows.map((row) => row.child_id))].filter((member) => !visited.has(member))
   }
+  return false
 }
 
 /** Memberships that a deletion ended, kept under its id until one of both sides is restored or purged. */
@@ -302,10 +316,10 @@ export const keepMemberships = async (
 /** Memberships of the flow that this deletion ended: what it collected, and who collected it. By position. */
 export const keptMemberships = async (tx: ReadTx, deletionId: string, flowId: string) => {
   const kept = and(eq('entity_type', 'flow'), eq('deletion_id', deletionId))
-  const own = await tx.list('collections', { where: and(kept, eq('parent_id', flowId)), limit: ROWS })
-  const parents = await tx.list('collections', { where: and(kept, eq('child_id', flowId)), limit: ROWS })
+  const own = await listAll(tx, 'collections', { where: and(kept, eq('parent_id', flowId)), limit: ROWS })
+  const parents = await listAll(tx, 'collections', { where: and(kept, eq('child_id', flowId)), limit: ROWS })
   const byPosition = (a: Row<'collections'>, b: Row<'collections'>) => a.position - b.position
-  return { members: own.rows.toSorted(byPosition), parents: parents.rows.toSorted(byPosition) }
+  return { members: own.toSorted(byPosition), parents: parents.toSorted(byPosition) }
 }
 
 export const dropMembership = async (tx: WriteTx, { deletion_id, parent_id, child_id }: Row<'collections'>): Promise<void> => {

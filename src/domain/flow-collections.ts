@@ -1,16 +1,18 @@
 import { randomUUID } from 'node:crypto'
 import { type Static, Type } from '@sinclair/typebox'
 import { toSeconds } from '../core/clock.ts'
-import { invalid, notFound } from '../core/errors.ts'
+import { invalid, isTamsError, notFound } from '../core/errors.ts'
 import { and, eq, isIn, isNull, not } from '../core/predicate.ts'
 import type { WriteTx } from '../storage/tables.ts'
+import { mergeMembers, noMembers, pageOfMembers } from './collection-members.ts'
 import { COLLECTIONS_LOCK, checkMembers, collectedBy } from './collections.ts'
 import type { Context } from './context.ts'
 import type { Deps } from './deps.ts'
 import { type FlowDocument, type FlowRow, findFlow, flowDocument, getFlow, getWritableFlow } from './flow.ts'
 import { flowPutUseCases } from './flow-put.ts'
-import { flowCollection, updateFlow } from './flow-save.ts'
+import { flowCollection, setMembers, updateFlow } from './flow-save.ts'
 import { type CollectionItem, FORMATS, MAX_MEMBERS } from './flow-schema.ts'
+import { listAll } from './list-all.ts'
 import { effectiveLimit, type Listing, nextKey, type PageRequest, pageValues } from './paging.ts'
 import { checker, Uuid } from './validate.ts'
 
@@ -22,6 +24,7 @@ export const CollectionBody = Type.Object({
   description: Type.Optional(Type.String()),
   members: Members,
 })
+type Body = Static<typeof CollectionBody>
 export const MembershipBody = Type.Object({ role: Type.Optional(Type.String()) })
 export const checkCollectionBody = checker(CollectionBody)
 export const checkMembership = checker(MembershipBody)
@@ -50,6 +53,7 @@ const document = (row: FlowRow): FlowCollectionDocument => ({
   members: flowCollection(row).map(({ id, role }) => ({ id, ...(role !== undefined && { role }) })),
 })
 
+const SET = 'flow.collection.set'
 const SCOPE = 'collections'
 const MEMBER_SCOPE = 'collection flows'
 
@@ -64,7 +68,7 @@ export const flowCollectionUseCases = (deps: Deps) => {
     return row
   }
 
-  /** One path for every change: the members, judged and written as those of `PUT /flows/{id}/flow_collection`. */
+  /** Members that come are judged and written as those of `PUT /flows/{id}/flow_collection`. */
   const change = async (
     tx: WriteTx,
     context: Context,
@@ -77,19 +81,33 @@ export const flowCollectionUseCases = (deps: Deps) => {
     await tx.lock([`source:${row.source_id}`, ...members.map((member) => `flow:${member.id}`), COLLECTIONS_LOCK])
     await checkMembers(tx, row.id, members)
     const flow_collection = members.length === 0 ? null : JSON.stringify(members)
-    await updateFlow(tx, context, clock.nowUs(), row, { ...more, flow_collection }, { action: 'flow.collection.set' })
+    await updateFlow(tx, context, clock.nowUs(), row, { ...more, flow_collection }, { action: SET })
   }
 
-  const extend = (context: Context, id: string, body: Static<typeof CollectionBody>): Promise<FlowCollectionDocument | undefined> =>
+  const extend = (context: Context, id: string, body: Body): Promise<FlowCollectionDocument | undefined> =>
     tables.write(async (tx) => {
       await tx.lock([`flow:${id}`])
       if (!(await findFlow(tx, context, id))) return undefined
       const row = await getWritableFlow(tx, context, id)
       const { label, description } = body
       const more = { ...(label !== undefined && { label }), ...(description !== undefined && { description }) }
-      await change(tx, context, row, mergeMembers(flowCollection(row), body.members), more)
+      const members = mergeMembers(flowCollection(row), body.members)
+      if (members.length === 0) throw noMembers()
+      await change(tx, context, row, members, more)
       return document(await getFlow(tx, context, id))
     })
+
+  const make = async (context: Context, { id, label, description, members }: Body): Promise<FlowCollectionDocument> => {
+    if (members.length === 0) throw noMembers()
+    const named = {
+      ...(id !== undefined && { id }),
+      ...(label !== undefined && { label }),
+      ...(description !== undefined && { description }),
+    }
+    const flow_collection = mergeMembers([], members)
+    const flow = await create(context, { ...named, source_id: randomUUID(), format: FORMATS.multi, flow_collection })
+    return tables.read(async (tx) => document(await getFlow(tx, context, flow.id)))
+  }
 
   return {
     /** Newest first. */
@@ -110,12 +128,17 @@ export const flowCollectionUseCases = (deps: Deps) => {
     /** Makes a multi flow (`made`), or adds members to the flow with this id. Throws `invalid`, `read_only`. */
     makeOrExtend: async (context: Context, given: unknown): Promise<{ collection: FlowCollectionDocument; made: boolean }> => {
       const body = checkCollectionBody(given)
-      const extended = body.id === undefined ? undefined : await extend(context, body.id, body)
-      if (extended) return { collection: extended, made: false }
-      if (body.members.length === 0) throw invalid('members', 'is empty: a collection has members')
-      const { members, ...rest } = body
-      const flow = await create(context, { ...rest, source_id: randomUUID(), format: FORMATS.multi, flow_collection: members })
-      return { collection: await tables.read(async (tx) => document(await getFlow(tx, context, flow.id))), made: true }
+      const extended = async () => (body.id === undefined ? undefined : extend(context, body.id, body))
+      const found = await extended()
+      if (found) return { collection: found, made: false }
+      try {
+        return { collection: await make(context, body), made: true }
+      } catch (error) {
+        // Made by somebody else in between.
+        const collection = isTamsError(error, 'exists') ? await extended() : undefined
+        if (!collection) throw error
+        return { collection, made: false }
+      }
     },
 
     /** The member flows in the order of the collection; those that the principal may not see are left out. */
@@ -123,18 +146,16 @@ export const flowCollectionUseCases = (deps: Deps) => {
       tables.read(async (tx) => {
         const members = flowCollection(await getCollection(tx, context, id))
         const limit = effectiveLimit(page, settings)
-        const start = Number(pageValues(MEMBER_SCOPE, page, 1)?.[0] ?? 0)
-        const ids = members.slice(start, start + limit).map((member) => member.id)
+        const { ids, ...next } = pageOfMembers(MEMBER_SCOPE, members, page, limit)
         const where = and(isIn('id', ids), eq('deletion_id', ''), context.visible.flows)
-        const rows = new Map(
-          ids.length === 0 ? [] : (await tx.list('flows', { where, limit: ids.length })).rows.map((row) => [row.id, row]),
-        )
+        const found = ids.length === 0 ? [] : await listAll(tx, 'flows', { where, limit: ids.length })
+        const rows = new Map(found.map((row) => [row.id, row]))
         const collectors = await collectedBy(tx, 'flow', ids)
         const items = ids.flatMap((member) => {
           const row = rows.get(member)
           return row ? [flowDocument(row, collectors.get(member))] : []
         })
-        return { items, limit, ...nextKey(MEMBER_SCOPE, start + limit < members.length ? [start + limit] : undefined) }
+        return { items, limit, ...next }
       }),
 
     /** Adds the flow (`true`), or sets the role of the one that is there. Throws `not_found`, `read_only`, `invalid`. */
@@ -165,7 +186,7 @@ export const flowCollectionUseCases = (deps: Deps) => {
         const members = flowCollection(row)
         const kept = members.filter((member) => member.id !== memberId)
         if (kept.length === members.length) throw notFound(`Flow ${memberId} in collection ${id}`)
-        await change(tx, context, row, kept)
+        await setMembers(tx, context, clock.nowUs(), row, kept, SET)
       }),
 
     /** The flow collects nothing any more; it stays itself, and so do its members. Throws `not_found`, `read_only`. */
@@ -173,13 +194,7 @@ export const flowCollectionUseCases = (deps: Deps) => {
       tables.write(async (tx) => {
         await tx.lock([`flow:${id}`])
         await getCollection(tx, context, id)
-        await change(tx, context, await getWritableFlow(tx, context, id), [])
+        await setMembers(tx, context, clock.nowUs(), await getWritableFlow(tx, context, id), [], SET)
       }),
   }
-}
-
-const mergeMembers = (members: readonly CollectionItem[], added: readonly CollectionItem[]): CollectionItem[] => {
-  const byId = new Map(members.map((member) => [member.id, member]))
-  for (const member of added) byId.set(member.id, { ...byId.get(member.id), ...member })
-  return [...byId.values()]
 }

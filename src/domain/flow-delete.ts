@@ -1,6 +1,7 @@
+import { type Static, Type } from '@sinclair/typebox'
 import { TamsError } from '../core/errors.ts'
 import { and, eq } from '../core/predicate.ts'
-import type { TimeRange } from '../core/time-range.ts'
+import { TimeRange } from '../core/time-range.ts'
 import type { Row } from '../storage/schema.ts'
 import type { ReadTx, WriteTx } from '../storage/tables.ts'
 import { collectorsOf } from './collections.ts'
@@ -16,6 +17,12 @@ import { record } from './record.ts'
 import { covered, coveredEnds, extentColumns, listOverlapping, type Placed, wholeExtent } from './segment-ranges.ts'
 import { deletionEvents, moveSegments, removeSegments } from './segment-remove.ts'
 import { removeOrphanedSource } from './source.ts'
+import { checker, TimeRangeText, Uuid } from './validate.ts'
+
+/** A delete request by hand; an extension. Without an end a time range takes everything, so that it has to be said. */
+export const DeletionRequestBody = Type.Object({ flow_id: Uuid, timerange: TimeRangeText })
+type DeletionRequestBody = Static<typeof DeletionRequestBody>
+const checkRequest = checker(DeletionRequestBody)
 
 export interface SegmentDeletion extends DeletionWish {
   readonly timerange: TimeRange
@@ -81,21 +88,45 @@ export const flowDeleteUseCases = ({ tables, clock, settings }: Deps) => {
         const threshold = settings.asyncDeletionThreshold
         const { timerange, objectId } = wish
         const where = and(covered(flow, timerange), ...(objectId === undefined ? [] : [eq('object_id', objectId)]))
-        if ((await tx.count('segments', where, { atMost: threshold + 1 })) > threshold) {
-          const deletionId = mode.soft ? await insertDeletion(tx, context, nowUs, flow, timerange, mode, 0) : null
-          const scheduled = { timerange, deletionId, ...(objectId !== undefined && { objectId }) }
-          const request = await scheduleDeletion(tx, context, nowUs, flow, scheduled)
-          // Segments of one object lie among others, so they cannot be hidden as a stretch: they go in steps.
-          if (objectId === undefined) await hideSegments(tx, nowUs, flow, request.id, deletionId, ends)
-          return request
-        }
+        if ((await tx.count('segments', where, { atMost: threshold + 1 })) > threshold)
+          return deleteLater(tx, context, nowUs, flow, wish, mode, ends)
         const rows = await coveredRows(tx, flow, wish, threshold)
         if (rows.length === 0) return undefined
         const deletionId = mode.soft ? await insertDeletion(tx, context, nowUs, flow, timerange, mode, rows.length) : null
         await deleteRows(tx, context, nowUs, flow, rows, deletionId)
         return undefined
       }),
+
+    /** As `deleteSegments`, but worked off behind the answer however few segments there are. Throws `invalid` as well. */
+    requestDeletion: (context: Context, given: unknown, parse: () => DeletionWish): Promise<DeletionRequest> => {
+      const body: DeletionRequestBody = checkRequest(given)
+      return tables.write(async (tx) => {
+        await tx.lock([`flow:${body.flow_id}`])
+        const flow = await getWritableFlow(tx, context, body.flow_id)
+        const wish = { ...parse(), timerange: TimeRange.parseStrict(body.timerange) }
+        const ends = await coveredEnds(tx, flow, wish.timerange)
+        return deleteLater(tx, context, clock.nowUs(), flow, wish, deletionMode(settings, context, wish), ends)
+      })
+    },
   }
+}
+
+/** `ends`: the first and the last segment that go; without any the request has nothing to do. */
+const deleteLater = async (
+  tx: WriteTx,
+  context: Context,
+  nowUs: bigint,
+  flow: FlowRow,
+  { timerange, objectId }: SegmentDeletion,
+  mode: DeletionMode,
+  ends: readonly [Placed, Placed] | undefined,
+): Promise<DeletionRequest> => {
+  const deletionId = mode.soft && ends ? await insertDeletion(tx, context, nowUs, flow, timerange, mode, 0) : null
+  const scheduled = { timerange, deletionId, ...(objectId !== undefined && { objectId }) }
+  const request = await scheduleDeletion(tx, context, nowUs, flow, scheduled)
+  // Segments of one object lie among others, so they cannot be hidden as a stretch: they go in steps.
+  if (objectId === undefined && ends) await hideSegments(tx, nowUs, flow, request.id, deletionId, ends)
+  return request
 }
 
 const refuseSegments = async (tx: ReadTx, flow: FlowRow): Promise<void> => {

@@ -1,9 +1,10 @@
+import { isDeepStrictEqual } from 'node:util'
 import { invalid } from '../core/errors.ts'
 import { quote } from '../core/uuid.ts'
 import { isFormat, TECHNICAL_MEMBERS, Technical } from './flow-schema.ts'
 
 const RATIONALS: ReadonlySet<string> = new Set(['frame_rate', 'aspect_ratio', 'pixel_aspect_ratio'])
-const ALIASES: Readonly<Record<string, string>> = { bits_per_sample: 'bit_depth' }
+const ALIASES: ReadonlyMap<string, string> = new Map([['bits_per_sample', 'bit_depth']])
 
 /**
  * `POST /flows` also takes the members of `essence_parameters` at the top of the body, and rates and ratios as `"25/1"`. Gives the
@@ -15,23 +16,28 @@ export const nestEssence = (body: unknown): unknown => {
   const { format } = body as { readonly format?: unknown }
   if (!isFormat(format)) return body
   const names = essenceNames(format)
-  const top: Record<string, unknown> = {}
-  const essence: Record<string, unknown> = {}
+  // Maps, since a member may be called __proto__.
+  const top = new Map<string, unknown>()
+  const essence = new Map<string, unknown>()
   for (const [name, value] of Object.entries(body)) {
-    const member = ALIASES[name] ?? name
-    if (names.has(member)) essence[member] = RATIONALS.has(member) ? rational(name, value) : value
-    else if (ALL_ESSENCE_NAMES.has(member)) throw invalid(name, `is no member of flows of format ${format}`)
-    else top[name] = value
+    const member = ALIASES.get(name) ?? name
+    if (names.has(member)) {
+      const nested = RATIONALS.has(member) ? rational(name, value) : value
+      if (essence.has(member) && !isDeepStrictEqual(essence.get(member), nested))
+        throw invalid(name, `differs from ${member}, its other name`)
+      essence.set(member, nested)
+    } else if (ALL_ESSENCE_NAMES.has(member)) throw invalid(name, `is no member of flows of format ${format}`)
+    else top.set(name, value)
   }
-  if (Object.keys(essence).length === 0) return body
-  const given = top.essence_parameters ?? {}
+  if (essence.size === 0) return body
+  const given = top.get('essence_parameters') ?? {}
   if (typeof given !== 'object' || Array.isArray(given)) return body
   for (const [name, value] of Object.entries(given)) {
-    if (name in essence && JSON.stringify(essence[name]) !== JSON.stringify(value))
+    if (essence.has(name) && !isDeepStrictEqual(essence.get(name), value))
       throw invalid(name, `differs from essence_parameters.${name}, ${quote(value)}`)
-    essence[name] = value
+    essence.set(name, value)
   }
-  return { ...top, essence_parameters: essence }
+  return Object.fromEntries([...top, ['essence_parameters', Object.fromEntries(essence)]])
 }
 
 const essenceNames = (format: keyof typeof Technical): ReadonlySet<string> => {

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import { invalid } from '../core/errors.ts'
 import { and, eq, isIn, not } from '../core/predicate.ts'
 import type { Row } from '../storage/schema.ts'
 import type { ReadTx, WriteTx } from '../storage/tables.ts'
 import { collectedBy, keepMemberships, writeFlowCollection } from './collections.ts'
 import type { Context } from './context.ts'
+import { checkSize } from './document-size.ts'
 import { collectionEvents } from './extension-events.ts'
-import { type FlowDocument, type FlowRow, readFlowDocument } from './flow.ts'
+import { type FlowRow, readFlowDocument } from './flow.ts'
 import type { CollectionItem } from './flow-schema.ts'
 import { labelSort } from './paging.ts'
 import { type DomainEvent, record } from './record.ts'
@@ -30,14 +30,6 @@ const BOOKKEEPING: ReadonlySet<keyof FlowRow> = new Set([
   'label_sort',
 ])
 
-/** A flow must fit into one cell of the event log, whatever its members. */
-const FLOW_BYTES = 100 * 1024
-
-const checkSize = ({ collected_by: _others, ...own }: FlowDocument): void => {
-  const bytes = Buffer.byteLength(JSON.stringify(own))
-  if (bytes > FLOW_BYTES) throw invalid('body', `the flow takes ${bytes} bytes as JSON; at most ${FLOW_BYTES} can be stored`)
-}
-
 const parseCollection = (json: string | null): CollectionItem[] => (json === null ? [] : (JSON.parse(json) as CollectionItem[]))
 export const flowCollection = (row: FlowRow): CollectionItem[] => parseCollection(row.flow_collection)
 
@@ -59,7 +51,7 @@ export const insertFlow = async (tx: WriteTx, context: Context, nowUs: bigint, r
   await writeTags(tx, 'flow', row.id, {}, tags)
   await writeFlowCollection(tx, row.id, row.source_id, flowCollection(row))
   const document = await readFlowDocument(tx, row)
-  checkSize(document)
+  checkSize('flow', document)
   events.push({ type: 'flows/created', flowId: row.id, sourceId: row.source_id, event: { flow: document } })
   events.push(...collectionEvents(undefined, row))
   await record(tx, context, nowUs, events, { action: 'flow.create', entityType: 'flow', entityId: row.id })
@@ -96,7 +88,7 @@ export const updateFlow = async (
     await writeFlowCollection(tx, after.id, after.source_id, flowCollection(after), options.mayContradict)
   if (before.source_id !== after.source_id) await rewriteParents(tx, after.id)
   const document = await readFlowDocument(tx, after)
-  checkSize(document)
+  checkSize('flow', document)
   events.push({ type: 'flows/updated', flowId: after.id, sourceId: after.source_id, event: { flow: document } })
   events.push(...collectionEvents(before, after))
   if (before.source_id !== after.source_id) events.push(...(await removeOrphanedSource(tx, before.source_id, formerCollectors)))
@@ -169,7 +161,7 @@ export const leaveCollections = async (
   }
 }
 
-/** What becomes of a collection when a member is deleted or restored. */
+/** What becomes of a collection when members leave it, or a restored one comes back. */
 export const setMembers = (
   tx: WriteTx,
   context: Context,
@@ -179,7 +171,7 @@ export const setMembers = (
   action: string,
 ): Promise<void> => {
   const flow_collection = members.length === 0 ? null : JSON.stringify(members)
-  // Without or with this member the others may come in another order of sources: no reason to keep it from coming or going.
+  // Without or with this member the others may come in another order of sources: no reason to keep them from coming or going.
   return updateFlow(tx, context, nowUs, parent, { flow_collection }, { action, mayContradict: true })
 }
 

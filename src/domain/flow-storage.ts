@@ -7,7 +7,7 @@ import type { MediaStore, ObjectMetadata } from '../storage/media.ts'
 import type { Row } from '../storage/schema.ts'
 import type { WriteTx } from '../storage/tables.ts'
 import type { Context } from './context.ts'
-import type { Deps } from './deps.ts'
+import type { Deps, Settings } from './deps.ts'
 import { getWritableFlow } from './flow.ts'
 import { URL_GRACE_SECONDS } from './get-urls.ts'
 import { type ObjectInstance, objectLocks } from './media-object.ts'
@@ -64,25 +64,7 @@ export const flowStorageUseCases = ({ tables, backends, clock, settings }: Deps)
       await tx.lock(objectLocks(ids))
       await refuseUsed(tx, ids)
       const contentType = post.content_type ?? flow.container
-      const keys = await mediaKeys(tx, ids, nowUs, settings.storagePath)
-      for (const key of keys.values()) checkKey(backend.store, key, 'object_ids')
-      const storageId = backend.info.id
-      const expires = nowUs + BigInt(Math.ceil((settings.minObjectTimeout + GRACE_SECONDS) * 1e6))
-      const rows = ids.map((id): Row<'objects'> => {
-        const instance: ObjectInstance = { storage_id: storageId, key: keys.get(id) ?? id, status: 'ready' }
-        return {
-          ...blankObject(id, nowUs),
-          allocated_for: flow.id,
-          instances: JSON.stringify([instance]),
-          content_type: contentType,
-          expires,
-        }
-      })
-      await tx.insert('objects', rows)
-      await tx.insert(
-        'object_instances',
-        ids.map((id) => ({ storage_id: storageId, media_key: keys.get(id) ?? id, object_id: id, size: null, created: nowUs })),
-      )
+      const keys = await allocateObjects(tx, nowUs, settings, { ids, flowId: flow.id, backend, contentType, field: 'object_ids' })
       await record(tx, context, nowUs, [], {
         action: 'flow.storage.allocate',
         entityType: 'flow',
@@ -103,6 +85,48 @@ export const flowStorageUseCases = ({ tables, backends, clock, settings }: Deps)
     return { media_objects: await Promise.all(mediaObjects) }
   },
 })
+
+export interface Allocation {
+  /** Unknown here, and locked by the caller. */
+  readonly ids: readonly string[]
+  readonly flowId: string
+  readonly backend: MediaBackend
+  readonly contentType: string
+  /** The member that is at fault where the backend cannot hold an id. */
+  readonly field: string
+}
+
+/** When an allocation of this moment may be swept. */
+export const allocationEnd = (nowUs: bigint, { minObjectTimeout }: Pick<Settings, 'minObjectTimeout'>): bigint =>
+  nowUs + BigInt(Math.ceil((minObjectTimeout + GRACE_SECONDS) * 1e6))
+
+/** Makes room for objects whose bytes are to come. Gives their media keys by id; throws `invalid`. */
+export const allocateObjects = async (
+  tx: WriteTx,
+  nowUs: bigint,
+  settings: Pick<Settings, 'minObjectTimeout' | 'storagePath'>,
+  { ids, flowId, backend, contentType, field }: Allocation,
+): Promise<Map<string, string>> => {
+  const keys = await mediaKeys(tx, ids, nowUs, settings.storagePath)
+  for (const key of keys.values()) checkKey(backend.store, key, field)
+  const storageId = backend.info.id
+  const rows = ids.map((id): Row<'objects'> => {
+    const instance: ObjectInstance = { storage_id: storageId, key: keys.get(id) ?? id, status: 'ready' }
+    return {
+      ...blankObject(id, nowUs),
+      allocated_for: flowId,
+      instances: JSON.stringify([instance]),
+      content_type: contentType,
+      expires: allocationEnd(nowUs, settings),
+    }
+  })
+  await tx.insert('objects', rows)
+  await tx.insert(
+    'object_instances',
+    ids.map((id) => ({ storage_id: storageId, media_key: keys.get(id) ?? id, object_id: id, size: null, created: nowUs })),
+  )
+  return keys
+}
 
 /**
  * Asked before the transaction, which never waits for a store: objects whose upload URLs could not be made would be in the way of the

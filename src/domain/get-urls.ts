@@ -15,6 +15,8 @@ export interface UrlOptions {
   readonly presigned?: boolean
   readonly verboseStorage: boolean
   readonly backendTags: readonly TagFilter[]
+  /** Behind each signed URL a second one for HEAD; it takes no place among those that are counted. An extension. */
+  readonly headUrls?: boolean
 }
 
 export const GetUrl = Type.Object({
@@ -64,16 +66,17 @@ export const urlMaker = ({ backends, clock, settings }: Deps, context: Context, 
 
   return (instances, contentType) => {
     const urls: GetUrlItem[] = []
+    const heads = options.headUrls ? new Map<GetUrlItem, GetUrlItem>() : undefined
     const type = contentType ?? undefined
     for (const { info, store, members } of shown) {
       for (const instance of instances) {
         if (!isControlled(instance) || instance.storage_id !== info.id || instance.status !== 'ready') continue
-        if (presigned !== false)
-          urls.push({
-            url: store.downloadUrl(instance.key, { baseUrl, contentType: type, expiresInSeconds, nowUs }),
-            presigned: true,
-            ...members,
-          })
+        if (presigned !== false) {
+          const signing = { baseUrl, contentType: type, expiresInSeconds, nowUs }
+          const item = { url: store.downloadUrl(instance.key, signing), presigned: true, ...members }
+          urls.push(item)
+          heads?.set(item, { ...item, url: store.downloadUrl(instance.key, { ...signing, method: 'HEAD' }), label: headLabel(info) })
+        }
         const plain = presigned === true ? undefined : store.plainUrl(instance.key, { contentType: type })
         if (plain !== undefined) urls.push({ url: plain, presigned: false, ...members })
       }
@@ -82,9 +85,12 @@ export const urlMaker = ({ backends, clock, settings }: Deps, context: Context, 
       for (const instance of instances)
         if (!isControlled(instance) && (labels?.has(instance.label) ?? true))
           urls.push({ url: instance.url, label: instance.label, ...(options.verboseStorage && { controlled: false }) })
-    return urls.length > settings.getUrlsMaxCount ? urls.slice(0, settings.getUrlsMaxCount) : urls
+    const shownUrls = urls.length > settings.getUrlsMaxCount ? urls.slice(0, settings.getUrlsMaxCount) : urls
+    return heads ? shownUrls.flatMap((item) => [item, heads.get(item) ?? []].flat()) : shownUrls
   }
 }
+
+const headLabel = ({ label }: StorageBackend): string => (label === undefined ? 'HEAD' : `${label} HEAD`)
 
 const backendMembers = ({ info }: MediaBackend, verbose: boolean): Omit<GetUrlItem, 'url'> => {
   const { id, label, default_storage: _, ...metadata } = info

@@ -18,6 +18,8 @@ import { profileUseCases } from './profile.ts'
 import { restoreUseCases } from './restore.ts'
 import { segmentListUseCases } from './segment-list.ts'
 import { segmentPostUseCases } from './segment-post.ts'
+import { segmentTagUseCases } from './segment-tags.ts'
+import { segmentUploadUseCases } from './segment-upload.ts'
 import { serviceUseCases } from './service.ts'
 import { sourceUseCases } from './source.ts'
 import { sourceCollectionUseCases } from './source-collections.ts'
@@ -39,7 +41,8 @@ export const createDomain = (deps: Deps) => ({
   flowCollections: flowCollectionUseCases(deps),
   flowProperties: flowPropertyUseCases(deps),
   flowStorage: flowStorageUseCases(deps),
-  segments: { ...segmentListUseCases(deps), ...segmentPostUseCases(deps) },
+  segments: { ...segmentListUseCases(deps), ...segmentPostUseCases(deps), ...segmentUploadUseCases(deps) },
+  segmentTags: segmentTagUseCases(deps),
   objects: { ...objectUseCases(deps), ...objectInstanceUseCases(deps) },
   directObjects: directObjectUseCases(deps),
   audit: auditUseCases(deps),

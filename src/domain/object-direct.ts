@@ -8,7 +8,8 @@ import { type BatchResult, batchItems, makeEach } from './batch.ts'
 import type { Context } from './context.ts'
 import type { Deps } from './deps.ts'
 import { objectsCreated } from './extension-events.ts'
-import { isControlled, parseInstances } from './media-object.ts'
+import { listAll } from './list-all.ts'
+import { isControlled, type ObjectRow, parseInstances } from './media-object.ts'
 import { getVisibleObject } from './object.ts'
 import { record } from './record.ts'
 import { MAX_URLS, ObjectId, parseMediaRange, Url, UrlLabel } from './segment-schema.ts'
@@ -69,8 +70,8 @@ export const directObjectUseCases = ({ tables, clock, backends }: Deps) => {
         if (labels.has(name)) throw invalid('get_urls', `the label ${quote(name)} belongs to a storage backend`)
       }
       await tx.lock([`object:${body.id}`])
-      if (await tx.find('objects', [body.id, '']))
-        throw new TamsError('exists', `id: object ${quote(body.id)} is there already`, { field: 'id' })
+      const found = await tx.find('objects', [body.id, ''])
+      if (found) throw new TamsError('exists', `id: object ${quote(body.id)} is there already${whereOf(found)}`, { field: 'id' })
       const nowUs = clock.nowUs()
       const row: Row<'objects'> = {
         id: body.id,
@@ -113,8 +114,7 @@ export const directObjectUseCases = ({ tables, clock, backends }: Deps) => {
     details: async (context: Context, id: string): Promise<ObjectDetails> => {
       const { row, accesses } = await tables.read(async (tx) => {
         const row = await getVisibleObject(tx, context, id)
-        const { rows: accesses } = await tx.list('object_access', { where: eq('object_id', id), limit: 10_000 })
-        return { row, accesses }
+        return { row, accesses: await listAll(tx, 'object_access', { where: eq('object_id', id), limit: 10_000 }) }
       })
       const last = accesses.reduce((latest, access) => (access.last_access > latest ? access.last_access : latest), 0n)
       const instances = await Promise.all(
@@ -148,3 +148,7 @@ export const directObjectUseCases = ({ tables, clock, backends }: Deps) => {
     },
   }
 }
+
+/** Why an object that is there may not be found. */
+const whereOf = ({ state, trash_id }: ObjectRow): string =>
+  trash_id !== null ? ', in the trash: restore it' : state === 'registered' ? '' : ', allocated for an upload'

@@ -40,7 +40,7 @@ export class ObjectRegistry {
     const row = this.rows.get(id)
     if (row?.state === 'registered') {
       this.checkReuse(row, segment)
-      if (row.trash_id !== null || this.options.buried.has(id)) {
+      if (row.trash_id !== null || (this.options.buried.has(id) && !this.references.has(id))) {
         this.takeOut(row, segment)
         return
       }

@@ -1,6 +1,6 @@
-import { and, compare, eq, isIn, type Predicate } from '../core/predicate.ts'
+import { and, compare, eq, isIn, type Predicate, type Value } from '../core/predicate.ts'
 import type { Row } from '../storage/schema.ts'
-import type { ReadTx, WriteTx } from '../storage/tables.ts'
+import type { ReadTx, Tables, WriteTx } from '../storage/tables.ts'
 import { dropExplicitRows, dropMembership, keptMemberships } from './collections.ts'
 import { type Context, seesEverything } from './context.ts'
 import { type DeletionRow, leftSegments } from './deletion.ts'
@@ -106,4 +106,41 @@ const removeObject = async (tx: WriteTx, nowUs: bigint, { id, entity_id }: Delet
   // Other trash still refers to it: it goes with that.
   if (inUse) await tx.update('objects', and(eq('id', entity_id), eq('deletion_id', '')), { explicit: false, trash_id: null })
   else await removeObjects(tx, nowUs, [row], { silent: true })
+}
+
+/** What lies in the trash of a deletion. */
+export interface TrashContents {
+  readonly deletion: DeletionRow
+  readonly flows: number
+  readonly sources: number
+  readonly segments: number
+  readonly objects: number
+}
+
+/** Deletions that a purge would take, oldest first, with what is in them; of one flow, if it is named. */
+export async function* trashContents(tables: Tables, beforeUs: bigint, flowId?: string): AsyncGenerator<TrashContents> {
+  const where = and(purgeable(beforeUs), ...(flowId === undefined ? [] : [eq('flow_id', flowId)]))
+  for (let after: readonly Value[] | undefined; ; ) {
+    const from = after
+    const page = await tables.read((tx) =>
+      tx.list('deletions', { where, orderBy: [{ column: 'created', direction: 'asc' }], limit: PAGE, ...(from && { after: from }) }),
+    )
+    for (const deletion of page.rows) yield await tables.read((tx) => contentsOf(tx, deletion))
+    if (!page.after) return
+    after = page.after
+  }
+}
+
+const PAGE = 100
+
+const contentsOf = async (tx: ReadTx, deletion: DeletionRow): Promise<TrashContents> => {
+  let segments = 0
+  for (const timeline of await timelinesOf(tx, deletion)) segments += await tx.count('segments', onTimeline(timeline))
+  return {
+    deletion,
+    flows: await tx.count('flows', eq('deletion_id', deletion.id)),
+    sources: await tx.count('sources', eq('deletion_id', deletion.id)),
+    segments,
+    objects: deletion.entity_type === 'object' ? 1 : 0,
+  }
 }

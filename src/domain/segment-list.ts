@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { invalid, notFound } from '../core/errors.ts'
-import { and, eq, isIn, type Value } from '../core/predicate.ts'
+import { and, eq, isIn, type Predicate, type Value } from '../core/predicate.ts'
 import { TimeRange } from '../core/time-range.ts'
 import { isUuid } from '../core/uuid.ts'
 import type { Row } from '../storage/schema.ts'
@@ -13,6 +13,8 @@ import { type ObjectRow, parseInstances } from './media-object.ts'
 import { effectiveLimit, type Listing, nextKey, type PageRequest, pageValues } from './paging.ts'
 import { listOverlapping, segmentRange } from './segment-ranges.ts'
 import { listShown, shownTimelines } from './segment-trash.ts'
+import type { Tags } from './storage-backend.ts'
+import { parseTags, type TagFilter, tagPredicates } from './tags.ts'
 import type { TrashView } from './trash-view.ts'
 import { TimeRangeText, TimestampText } from './validate.ts'
 
@@ -31,6 +33,7 @@ export const FlowSegment = Type.Object({
 export type FlowSegment = Omit<Static<typeof FlowSegment>, 'get_urls' | 'init_object'> & {
   readonly get_urls: readonly GetUrlItem[]
   readonly init_object?: { readonly object_id: string; readonly get_urls: readonly GetUrlItem[] }
+  readonly tags?: Tags
 }
 
 export interface SegmentFilter {
@@ -42,6 +45,7 @@ export interface SegmentFilter {
   /** Which of live and deleted ones, of the latter maybe only those of one deletion; absent: live ones, without a word about deletion. */
   readonly view?: TrashView
   readonly deletionId?: string
+  readonly tags?: readonly TagFilter[]
 }
 
 export interface SegmentListing extends Listing<FlowSegment> {
@@ -67,11 +71,11 @@ export const segmentListUseCases = (deps: Deps) => ({
       const flow = await findFlow(tx, context, flowId)
       if (!flow) return undefined
       const rows = await listOverlapping(tx, flow, {
-        columns: SHOWN_OF_SEGMENT,
+        columns: deps.settings.strict ? SHOWN_OF_SEGMENT : SHOWN_WITH_TAGS,
         range: filter.timerange,
         limit,
         reverse: page.reverse ?? false,
-        ...(filter.objectId !== undefined && { where: eq('object_id', filter.objectId) }),
+        ...conditionOf(filter),
         ...(start !== undefined && { after: start }),
       })
       return { ...rows, objects: await objectsOf(tx, rows.rows, filter) }
@@ -103,7 +107,7 @@ const listWithDeleted = async (
       range: filter.timerange,
       limit,
       reverse: page.reverse ?? false,
-      ...(filter.objectId !== undefined && { where: eq('object_id', filter.objectId) }),
+      ...conditionOf(filter),
       ...(after && { after }),
     })
     return { ...rows, objects: await objectsOf(tx, rows.rows, filter) }
@@ -113,6 +117,11 @@ const listWithDeleted = async (
   countUrls(deps, flowId, items)
   const timerange = TimeRange.encompassing(found.rows.map(segmentRange))
   return { items, limit, timerange, ...nextKey(SCOPE_WITH_DELETED, found.after) }
+}
+
+const conditionOf = ({ objectId, tags = [] }: SegmentFilter): { readonly where?: Predicate } => {
+  const terms = [...(objectId === undefined ? [] : [eq('object_id', objectId)]), ...tagPredicates('segment', tags)]
+  return terms.length === 0 ? {} : { where: and(...terms) }
 }
 
 const countUrls = ({ accesses }: Deps, flowId: string, items: readonly FlowSegment[]): void => {
@@ -133,7 +142,8 @@ const startOf = (values: readonly Value[] | undefined): bigint | undefined => {
 
 // Every column more is felt on a page of hundreds.
 const SHOWN_OF_SEGMENT = ['start_ns', 'timerange', 'object_id', 'ts_offset', 'last_duration', 'sample_offset', 'sample_count'] as const
-type ShownSegment = Pick<Row<'segments'>, (typeof SHOWN_OF_SEGMENT)[number]>
+const SHOWN_WITH_TAGS = [...SHOWN_OF_SEGMENT, 'tags'] as const
+type ShownSegment = Pick<Row<'segments'>, (typeof SHOWN_OF_SEGMENT)[number]> & Partial<Pick<Row<'segments'>, 'tags'>>
 const OF_EVERY_OBJECT = ['id', 'key_frame_count', 'init_object_id'] as const
 const FOR_URLS = ['instances', 'content_type'] as const
 /** Columns that are there only where they are asked for. */
@@ -187,6 +197,7 @@ const segment = (
   if (row.last_duration !== null) shown.last_duration = row.last_duration
   if (row.sample_offset !== null) shown.sample_offset = Number(row.sample_offset)
   if (row.sample_count !== null) shown.sample_count = Number(row.sample_count)
+  if (row.tags != null) shown.tags = parseTags(row.tags)
   showObject(shown, row.object_id, objects, urls, objectTimerange)
   return shown
 }

@@ -13,11 +13,12 @@ import { type FlowRow, flowTimeRange, getWritableFlow } from './flow.ts'
 import { type HiddenStretch, hiddenStretches } from './hidden.ts'
 import { changeReferences, findObjects, isControlled, type ObjectRow, objectLocks, parseInstances, referredTo } from './media-object.ts'
 import { ObjectRegistry } from './object-registry.ts'
-import { record } from './record.ts'
+import { record, timeOrderedId } from './record.ts'
 import { segmentsAdded } from './segment-events.ts'
 import { extentColumns, lastBefore, listOverlapping, type Placed } from './segment-ranges.ts'
 import { makeRoom } from './segment-room.ts'
-import { type NewSegment, parseSegmentPost, type SegmentPost } from './segment-schema.ts'
+import { type NewSegment, parseSegmentPost, type SegmentForm, type SegmentPost } from './segment-schema.ts'
+import { insertTags, parseTags } from './tags.ts'
 
 /** `flow-segment-bulk-failure` of the specification. */
 export interface FailedSegment {
@@ -32,7 +33,8 @@ const MAX_SEGMENTS = 5000
 const LOOK_UP_MS = 10_000
 const LOOK_UPS_AT_ONCE = 16
 
-export const segmentPostUseCases = ({ tables, backends, clock, settings }: Deps) => {
+/** What the ways to register segments have in common. */
+export const segmentRegistration = ({ tables, backends, clock, settings }: Deps) => {
   const backendLabels = new Set(backends.flatMap(({ info }) => (info.label === undefined ? [] : [info.label])))
 
   /** Object ids of the request whose uploaded bytes are missing; looked up before the transaction, which never waits for a store. */
@@ -65,44 +67,67 @@ export const segmentPostUseCases = ({ tables, backends, clock, settings }: Deps)
     return false
   }
 
+  /** The caller holds the flow's lock. `single`: one that fails throws. */
+  const register = async (
+    tx: WriteTx,
+    context: Context,
+    found: FlowRow,
+    segments: readonly NewSegment[],
+    { missing, single }: { readonly missing: ReadonlySet<string>; readonly single: boolean },
+  ): Promise<readonly FailedSegment[]> => {
+    if (found.container === null) throw invalid('container', `flow ${found.id} has none, so it has no segments of its own; set it first`)
+    const nowUs = clock.nowUs()
+    const flow = await makeRoom(tx, context, nowUs, found, segments)
+    const batch = await SegmentBatch.open(tx, flow, segments, { nowUs, backendLabels, missing })
+    const failed: FailedSegment[] = []
+    for (const segment of segments) {
+      try {
+        await batch.add(segment)
+      } catch (error) {
+        // A store that is away or busy is no fault of the segment: then the whole request fails.
+        if (single || !(isTamsError(error, 'invalid') || isTamsError(error, 'overlap'))) throw error
+        failed.push(failure(segment.post, error, nowUs))
+      }
+    }
+    await batch.save(context)
+    return failed
+  }
+
+  /** Whether the segment would be new. Writes nothing; throws what its registration would. */
+  const wouldAdd = async (tx: WriteTx, flow: FlowRow, segment: NewSegment): Promise<boolean> => {
+    const options = { nowUs: clock.nowUs(), backendLabels, missing: new Set<string>() }
+    const batch = await SegmentBatch.open(tx, flow, [segment], options)
+    await batch.add(segment)
+    return batch.size > 0
+  }
+
+  return { missingUploads, register, wouldAdd }
+}
+
+export const segmentPostUseCases = (deps: Deps) => {
+  const { tables, settings } = deps
+  const { missingUploads, register } = segmentRegistration(deps)
   return {
     /**
      * Registers one segment (an object) or many (an array); tams-behaviour.md 6.2. Of an array the good ones are registered and the
      * others given back in request order; a single one that fails throws. An element that breaks the schema fails the whole request.
      */
     post: async (context: Context, flowId: string, body: () => unknown): Promise<readonly FailedSegment[]> => {
-      const parse = (): NewSegment[] => parseBody(body())
+      const parse = (): NewSegment[] => parseBody(body(), settings.strict ? 'standard' : 'extended')
       const missing = settings.requireUploadedObjects ? await missingUploads(parseQuietly(parse)) : new Set<string>()
       return tables.write(async (tx) => {
         await tx.lock([`flow:${flowId}`])
-        const found = await getWritableFlow(tx, context, flowId)
-        const segments = parse()
-        const single = !Array.isArray(body())
-        if (found.container === null) throw invalid('container', `flow ${flowId} has none, so it has no segments of its own; set it first`)
-        const nowUs = clock.nowUs()
-        const flow = await makeRoom(tx, context, nowUs, found, segments)
-        const batch = await SegmentBatch.open(tx, flow, segments, { nowUs, backendLabels, missing })
-        const failed: FailedSegment[] = []
-        for (const segment of segments) {
-          try {
-            await batch.add(segment)
-          } catch (error) {
-            // A store that is away or busy is no fault of the segment: then the whole request fails.
-            if (single || !(isTamsError(error, 'invalid') || isTamsError(error, 'overlap'))) throw error
-            failed.push(failure(segment.post, error, nowUs))
-          }
-        }
-        await batch.save(context)
-        return failed
+        const flow = await getWritableFlow(tx, context, flowId)
+        return register(tx, context, flow, parse(), { missing, single: !Array.isArray(body()) })
       })
     },
   }
 }
 
-const parseBody = (body: unknown): NewSegment[] => {
-  if (!Array.isArray(body)) return [parseSegmentPost(body, '')]
+const parseBody = (body: unknown, form: SegmentForm): NewSegment[] => {
+  if (!Array.isArray(body)) return [parseSegmentPost(body, '', form)]
   if (body.length > MAX_SEGMENTS) throw invalid('body', `has ${body.length} segments; at most ${MAX_SEGMENTS} fit into one request`)
-  return body.map((item: unknown, index) => parseSegmentPost(item, `[${index}]`))
+  return body.map((item: unknown, index) => parseSegmentPost(item, `[${index}]`, form))
 }
 
 // A body that does not parse is refused in the transaction, after 404 and 403.
@@ -156,6 +181,11 @@ class SegmentBatch {
     return new SegmentBatch(tx, flow, objects, options.nowUs, await neighbours(tx, flow, segments))
   }
 
+  /** Segments taken in that are new. */
+  get size(): number {
+    return this.added.length
+  }
+
   /** Throws `overlap` or `invalid`, and then nothing of the segment is kept. The identical segment again is no error and no change. */
   async add(segment: NewSegment): Promise<void> {
     const { post } = segment
@@ -189,6 +219,11 @@ class SegmentBatch {
     if (this.added.length === 0) return
     const { tx, flow, added, nowUs } = this
     await tx.insert('segments', added)
+    await insertTags(
+      tx,
+      'segment',
+      added.flatMap(({ tag_id, tags }) => (tag_id === null || tags === null ? [] : [[tag_id, parseTags(tags)] as const])),
+    )
     await this.objects.save(tx)
     await changeReferences(tx, flow, this.objects.references)
     const ranges = added.map((row) => TimeRange.parse(row.timerange))
@@ -245,7 +280,7 @@ const insertSorted = (rows: Placed[], row: Placed): void => {
   else rows.splice(at, 0, row)
 }
 
-const segmentRow = (flow: FlowRow, { post, range, startNs, endNs }: NewSegment, nowUs: bigint): Row<'segments'> => ({
+const segmentRow = (flow: FlowRow, { post, range, startNs, endNs, tags }: NewSegment, nowUs: bigint): Row<'segments'> => ({
   flow_id: flow.id,
   timeline_id: flow.timeline_id,
   start_ns: startNs,
@@ -257,7 +292,7 @@ const segmentRow = (flow: FlowRow, { post, range, startNs, endNs }: NewSegment, 
   last_duration: post.last_duration ?? null,
   sample_offset: post.sample_offset === undefined ? null : BigInt(post.sample_offset),
   sample_count: post.sample_count === undefined ? null : BigInt(post.sample_count),
-  tags: null,
-  tag_id: null,
+  tags: tags ? JSON.stringify(tags) : null,
+  tag_id: tags ? timeOrderedId(nowUs) : null,
   created: nowUs,
 })

@@ -5,6 +5,7 @@ import type { WriteTx } from '../storage/tables.ts'
 import { changeReferences, findObjects, objectLocks, type RemovalOptions, removeObjects } from './media-object.ts'
 import type { DomainEvent } from './record.ts'
 import { onTimeline, segmentRange, type Timeline } from './segment-ranges.ts'
+import { removeSegmentTags } from './tags.ts'
 
 type SegmentRow = Row<'segments'>
 
@@ -22,6 +23,10 @@ export const removeSegments = async (
   for (const chunk of chunks(rows)) {
     const uses = await lockUses(tx, chunk)
     await deleteRows(tx, flow, chunk)
+    await removeSegmentTags(
+      tx,
+      chunk.flatMap((row) => row.tag_id ?? []),
+    )
     const unused = await changeReferences(tx, flow, new Map([...uses].map(([id, count]) => [id, -count])))
     const gone = await findObjects(tx, unused)
     await removeObjects(

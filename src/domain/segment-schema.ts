@@ -3,7 +3,8 @@ import { invalid } from '../core/errors.ts'
 import { TimeRange } from '../core/time-range.ts'
 import { parseTimestamp } from '../core/timestamp.ts'
 import { quote } from '../core/uuid.ts'
-import { AnyInteger, checker, TimeRangeText, TimestampText } from './validate.ts'
+import type { Tags } from './storage-backend.ts'
+import { AnyInteger, checker, TagSet, TimeRangeText, TimestampText } from './validate.ts'
 
 /** `.` and `..` could be registered and never be reached: HTTP libraries resolve them in paths. */
 export const ObjectId = Type.String({
@@ -38,10 +39,14 @@ export const SegmentPost = Type.Object(
   },
   { title: 'a segment', examples: [{ object_id: 'tams-0b6f', timerange: '[0:0_10:0)' }] },
 )
+/** An extension, in requests and answers alike. */
+export const SegmentTags = Type.Object({ tags: Type.Optional(TagSet) })
 export const SegmentPosts = Type.Array(SegmentPost, { title: 'a list of segments' })
 export type SegmentPost = Static<typeof SegmentPost>
 
-const checkPost = checker(SegmentPost)
+const checks = { standard: checker(SegmentPost), extended: checker(Type.Composite([SegmentPost, SegmentTags], { title: 'a segment' })) } as const
+/** `standard`: without the extensions, whose members are ignored. */
+export type SegmentForm = keyof typeof checks
 
 /** A segment of a request with its times as values. */
 export interface NewSegment {
@@ -52,6 +57,8 @@ export interface NewSegment {
   readonly offsetNs: bigint
   /** On the object's own timeline; undefined where the request does not say. */
   readonly objectRange: TimeRange | undefined
+  /** Absent: none. */
+  readonly tags?: Tags
 }
 
 /** A bounded stretch with an inclusive start. Throws `invalid`. */
@@ -65,11 +72,11 @@ export const parseMediaRange = (text: string, field: string): TimeRange & { read
 }
 
 /** Throws `invalid`; `at` is the place in the body: empty, or `[3]`. */
-export const parseSegmentPost = (value: unknown, at: string): NewSegment => {
+export const parseSegmentPost = (value: unknown, at: string, form: SegmentForm): NewSegment => {
   const field = (name: string) => (at ? `${at}.${name}` : name)
-  let post: SegmentPost
+  let post: SegmentPost & { readonly tags?: Tags }
   try {
-    post = checkPost(value, at || 'body')
+    post = checks[form](value, at || 'body')
   } catch (error) {
     throw at && error instanceof Error ? invalid(at, error.message.replace(`${at}: `, ''), error) : error
   }
@@ -81,5 +88,6 @@ export const parseSegmentPost = (value: unknown, at: string): NewSegment => {
   const labels = (post.get_urls ?? []).map((item) => item.label)
   const twice = labels.find((label, index) => labels.indexOf(label) !== index)
   if (twice !== undefined) throw invalid(field('get_urls'), `the label ${quote(twice)} is there twice`)
-  return { post, range, startNs: range.startNs, endNs: range.endNs, offsetNs, objectRange }
+  const tags = form === 'extended' && Object.keys(post.tags ?? {}).length > 0 ? { tags: post.tags ?? {} } : {}
+  return { post, range, startNs: range.startNs, endNs: range.endNs, offsetNs, objectRange, ...tags }
 }

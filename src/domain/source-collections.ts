@@ -4,9 +4,11 @@ import { toSeconds } from '../core/clock.ts'
 import { invalid, notFound, TamsError } from '../core/errors.ts'
 import { and, eq, isIn, related } from '../core/predicate.ts'
 import type { ReadTx, WriteTx } from '../storage/tables.ts'
+import { mergeMembers, noMembers, pageOfMembers } from './collection-members.ts'
 import {
   COLLECTIONS_LOCK,
   collectedBy,
+  collects,
   explicitMembers,
   inferredMembers,
   type Member,
@@ -15,8 +17,10 @@ import {
 } from './collections.ts'
 import type { Context } from './context.ts'
 import type { Deps } from './deps.ts'
+import { checkSize } from './document-size.ts'
 import { type CollectionBody, checkCollectionBody, checkMembership } from './flow-collections.ts'
 import { FORMATS, MAX_COLLECTORS, MAX_MEMBERS } from './flow-schema.ts'
+import { listAll } from './list-all.ts'
 import { effectiveLimit, type Listing, nextKey, type PageRequest, pageValues } from './paging.ts'
 import { type DomainEvent, record } from './record.ts'
 import { changeSource, createSource, getSource, type SourceDocument, type SourceRow, sourceDocument, sourceDocuments } from './source.ts'
@@ -36,7 +40,6 @@ export type SourceCollectionDocument = Static<typeof SourceCollectionDocument>
 
 const SCOPE = 'source collections'
 const MEMBER_SCOPE = 'collection sources'
-const ROWS = 100_000
 
 /** `/source-collections`: memberships of sources named by clients, united with those that follow from flows. An extension. */
 export const sourceCollectionUseCases = ({ tables, clock, settings }: Deps) => {
@@ -71,11 +74,9 @@ export const sourceCollectionUseCases = ({ tables, clock, settings }: Deps) => {
     const nowUs = clock.nowUs()
     const set = { updated: nowUs, updated_by: context.principal.name }
     await tx.update('sources', and(eq('id', row.id), eq('deletion_id', '')), set)
-    const event: DomainEvent = {
-      type: 'sources/updated',
-      sourceId: row.id,
-      event: { source: await sourceDocument(tx, { ...row, ...set }) },
-    }
+    const source = await sourceDocument(tx, { ...row, ...set })
+    checkSize('source', source)
+    const event: DomainEvent = { type: 'sources/updated', sourceId: row.id, event: { source } }
     await record(tx, context, nowUs, [event], { action: 'source.collection.set', entityType: 'source', entityId: row.id })
   }
 
@@ -109,9 +110,10 @@ export const sourceCollectionUseCases = ({ tables, clock, settings }: Deps) => {
       return tables.write(async (tx) => {
         await tx.lock([`source:${id}`, ...body.members.map((member) => `source:${member.id}`), COLLECTIONS_LOCK])
         const made = !(await tx.find('sources', [id, '']))
-        if (made && body.members.length === 0) throw invalid('members', 'is empty: a collection has members')
+        if (made && body.members.length === 0) throw noMembers()
         if (made) await make(tx, context, id, body)
         const row = await getSource(tx, context, id)
+        if (body.members.length === 0 && !(await sourceCollections(tx, [id])).has(id)) throw noMembers()
         const { label, description } = body
         const texts = { ...(label !== undefined && { label }), ...(description !== undefined && { description }) }
         if (!made) await changeSource(tx, context, clock.nowUs(), row, texts, 'source.update')
@@ -126,15 +128,15 @@ export const sourceCollectionUseCases = ({ tables, clock, settings }: Deps) => {
       tables.read(async (tx) => {
         const { members } = await get(tx, context, id)
         const limit = effectiveLimit(page, settings)
-        const start = Number(pageValues(MEMBER_SCOPE, page, 1)?.[0] ?? 0)
-        const ids = members.slice(start, start + limit).map((member) => member.id)
+        const { ids, ...next } = pageOfMembers(MEMBER_SCOPE, members, page, limit)
         const where = and(isIn('id', ids), eq('deletion_id', ''), context.visible.sources)
-        const rows = new Map((await tx.list('sources', { where, limit: Math.max(ids.length, 1) })).rows.map((row) => [row.id, row]))
+        const found = ids.length === 0 ? [] : await listAll(tx, 'sources', { where, limit: ids.length })
+        const rows = new Map(found.map((row) => [row.id, row]))
         const items = await sourceDocuments(
           tx,
           ids.flatMap((member) => rows.get(member) ?? []),
         )
-        return { items, limit, ...nextKey(MEMBER_SCOPE, start + limit < members.length ? [start + limit] : undefined) }
+        return { items, limit, ...next }
       }),
 
     /** Adds the source (`true`), or sets the role of the one that is there. Throws `not_found`, `invalid`. */
@@ -174,12 +176,6 @@ export const sourceCollectionUseCases = ({ tables, clock, settings }: Deps) => {
   }
 }
 
-const mergeMembers = (members: readonly Member[], added: readonly Member[]): Member[] => {
-  const byId = new Map(members.map((member) => [member.id, member]))
-  for (const member of added) byId.set(member.id, { ...byId.get(member.id), ...member })
-  return [...byId.values()]
-}
-
 /** Every member must be there; not the source itself, no cycle, and bounds on both sides. Throws `invalid`. */
 const checkMembers = async (
   tx: ReadTx,
@@ -193,21 +189,12 @@ const checkMembers = async (
   const ids = added.map((member) => member.id)
   if (ids.includes(id)) throw invalid('members', 'a source cannot collect itself')
   const where = and(isIn('id', ids), eq('deletion_id', ''), context.visible.sources)
-  const known = new Set((await tx.list('sources', { columns: ['id'], where, limit: ids.length })).rows.map((row) => row.id))
+  const known = new Set((await listAll(tx, 'sources', { columns: ['id'], where, limit: ids.length })).map((row) => row.id))
   const unknown = ids.find((member) => !known.has(member))
   if (unknown !== undefined) throw invalid('members', `source ${unknown} is not registered here`)
-  for (const [member, collectors] of await collectedBy(tx, 'source', ids))
-    if (collectors.length >= MAX_COLLECTORS) throw invalid('members', `source ${member} is in ${collectors.length} collections already`)
-  const visited = new Set<string>()
-  let frontier: readonly string[] = ids
-  while (frontier.length > 0) {
-    for (const member of frontier) visited.add(member)
-    const { rows } = await tx.list('collections', {
-      columns: ['child_id'],
-      where: and(eq('entity_type', 'source'), eq('deletion_id', ''), isIn('parent_id', frontier)),
-      limit: ROWS,
-    })
-    if (rows.some((row) => row.child_id === id)) throw invalid('members', `source ${id} would collect itself through its members`)
-    frontier = [...new Set(rows.map((row) => row.child_id))].filter((member) => !visited.has(member))
+  for (const [member, collectors] of await collectedBy(tx, 'source', ids)) {
+    const others = collectors.filter((parent) => parent !== id)
+    if (others.length >= MAX_COLLECTORS) throw invalid('members', `source ${member} is in ${others.length} collections already`)
   }
+  if (await collects(tx, 'source', ids, id)) throw invalid('members', `source ${id} would collect itself through its members`)
 }

@@ -7,6 +7,7 @@ import type { WriteTx } from '../storage/tables.ts'
 import { type BatchResult, batchItems, makeEach } from './batch.ts'
 import type { Context } from './context.ts'
 import type { Deps } from './deps.ts'
+import { checkSize } from './document-size.ts'
 import { FormatText } from './flow-schema.ts'
 import { record } from './record.ts'
 import { changeSource, createSource, findSource, type SourceDocument } from './source.ts'
@@ -29,8 +30,10 @@ export const directSourceUseCases = ({ tables, clock }: Deps) => {
     const nowUs = clock.nowUs()
     const { id, format, label = null, description = null, tags = {} } = body
     const event = await createSource(tx, context, nowUs, { id, format, label, description, tags, explicit: true })
+    const source = event.event.source as SourceDocument
+    checkSize('source', source)
     await record(tx, context, nowUs, [event], { action: 'source.create', entityType: 'source', entityId: id })
-    return event.event.source as SourceDocument
+    return source
   }
 
   /** An absent `id` is made up. Throws `exists`, `invalid`. */

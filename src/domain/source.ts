@@ -8,6 +8,7 @@ import type { Order, ReadTx, WriteTx } from '../storage/tables.ts'
 import { collectedBy, leaveSourceCollections, type Member, sourceCollections } from './collections.ts'
 import type { Context } from './context.ts'
 import type { Deps } from './deps.ts'
+import { checkSize } from './document-size.ts'
 import { FormatText } from './flow-schema.ts'
 import { effectiveLimit, type Listing, labelSort, nextKey, type PageRequest, pageValues } from './paging.ts'
 import { type DomainEvent, record } from './record.ts'
@@ -141,7 +142,9 @@ export const changeSource = async (
     updated: after.updated,
     updated_by: after.updated_by,
   })
-  const event: DomainEvent = { type: 'sources/updated', sourceId: before.id, event: { source: await sourceDocument(tx, after) } }
+  const source = await sourceDocument(tx, after)
+  checkSize('source', source)
+  const event: DomainEvent = { type: 'sources/updated', sourceId: before.id, event: { source } }
   await record(tx, context, nowUs, [event], { action, entityType: 'source', entityId: before.id })
 }
 

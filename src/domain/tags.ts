@@ -18,10 +18,14 @@ export const checkTagSet = checker(TagSet)
 
 export const parseTags = (json: string): Tags => JSON.parse(json) as Tags
 
-/** One term per filter, on a table whose key column is `id`. `inTrash`: also on deleted rows, whose tags were deleted with them. */
+/**
+ * One term per filter. `inTrash`: also on deleted rows, whose tags were deleted with them. Segments name their tags by `tag_id` and keep
+ * them wherever they go.
+ */
 export const tagPredicates = (entity: TaggedEntity, filters: readonly TagFilter[], inTrash = false): Predicate[] =>
   filters.map((filter) => {
-    const on = inTrash ? { entity_id: 'id', deletion_id: 'deletion_id' } : { entity_id: 'id' }
+    const entity_id = entity === 'segment' ? 'tag_id' : 'id'
+    const on = inTrash ? { entity_id, deletion_id: 'deletion_id' } : { entity_id }
     const named = and(eq('entity_type', entity), ...(inTrash ? [] : [eq('deletion_id', '')]), eq('name', filter.name))
     if (filter.kind === 'exists') return related('tags', on, named, !filter.exists)
     const valued = and(isIn('value_prefix', filter.values.map(valuePrefix)), isIn('value', filter.values), not(eq('empty_list', true)))
@@ -58,6 +62,16 @@ export const writeTags = async (tx: WriteTx, entity: TaggedEntity, id: string, b
   if (rows.length > 0) await tx.insert('tags', rows)
 }
 
+/** Those of new records, by id. */
+export const insertTags = async (
+  tx: WriteTx,
+  entity: TaggedEntity,
+  tags: readonly (readonly [id: string, tags: Tags])[],
+): Promise<void> => {
+  const rows = tags.flatMap(([id, each]) => tagRows(entity, id, each))
+  if (rows.length > 0) await tx.insert('tags', rows)
+}
+
 /** Tags go with their record to the trash (`to` is a deletion) and back (`to` is empty). */
 export const moveTags = async (tx: WriteTx, entity: TaggedEntity, id: string, from: string, to: string, tags: Tags): Promise<void> => {
   const rows = tagRows(entity, id, tags, to)
@@ -68,6 +82,11 @@ export const moveTags = async (tx: WriteTx, entity: TaggedEntity, id: string, fr
 
 export const removeTags = async (tx: WriteTx, entity: TaggedEntity, id: string, deletionId: string): Promise<void> => {
   await tx.delete('tags', and(eq('entity_type', entity), eq('entity_id', id), eq('deletion_id', deletionId)))
+}
+
+/** With the segments that have these `tag_id`s. */
+export const removeSegmentTags = async (tx: WriteTx, tagIds: readonly string[]): Promise<void> => {
+  if (tagIds.length > 0) await tx.delete('tags', and(eq('entity_type', 'segment'), isIn('entity_id', tagIds)))
 }
 
 // Object.fromEntries defines members, so that a tag named __proto__ is a tag like any other.

@@ -1,11 +1,13 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { toMicroseconds } from '../core/clock.ts'
 import { notFound, TamsError } from '../core/errors.ts'
-import { and, eq, everything, isIn, type Value } from '../core/predicate.ts'
+import { and, eq, everything, isIn, type Predicate } from '../core/predicate.ts'
 import type { Row } from '../storage/schema.ts'
-import type { Page, WriteTx } from '../storage/tables.ts'
+import type { WriteTx } from '../storage/tables.ts'
 import type { Context } from './context.ts'
+import { findUser } from './credentials.ts'
 import type { Deps } from './deps.ts'
+import { listAll } from './list-all.ts'
 import { effectiveLimit, type Listing, nextKey, type PageRequest, pageValues } from './paging.ts'
 import { checkPassword, hashPassword } from './password.ts'
 import { record } from './record.ts'
@@ -14,8 +16,8 @@ import { checker } from './validate.ts'
 
 /** Without a colon: Basic ends the name with it (RFC 7617 2), and principals from elsewhere have one, so that nobody takes a user's name. */
 const UserName = Type.String({
-  pattern: '^(?!anonymous$)[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$',
-  title: 'a name of up to 64 letters, digits and _ . @ - that begins with a letter or digit (and is not anonymous)',
+  pattern: '^(?!(anonymous|system)$)[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$',
+  title: 'a name of up to 64 letters, digits and _ . @ - that begins with a letter or digit (and is not anonymous or system)',
   examples: ['ann'],
 })
 const Password = Type.String({ title: 'a password', examples: ['correct horse battery staple'] })
@@ -101,9 +103,10 @@ export const userUseCases = ({ tables, clock, settings }: Deps) => {
       })
     },
 
-    /** Takes effect on the next request of the user. Disabling also disables the user's webhooks. Throws `invalid`, `not_found`. */
-    async update(context: Context, name: string, body: unknown): Promise<User> {
-      const { password, scopes, disabled } = checkPatch(body)
+    /** Takes effect on the next request of the user. Disabling also disables the user's webhooks. Throws `not_found`, `invalid`. */
+    async update(context: Context, name: string, parse: () => unknown): Promise<User> {
+      if (!(await findUser(tables, name))) throw notFound(`User ${name}`)
+      const { password, scopes, disabled } = checkPatch(parse())
       if (password !== undefined) checkPassword(password)
       const hash = password === undefined ? undefined : await hashPassword(password)
       const detail = { ...(hash && { password: 'changed' }), ...(scopes && { scopes }), ...(disabled !== undefined && { disabled }) }
@@ -120,11 +123,12 @@ export const userUseCases = ({ tables, clock, settings }: Deps) => {
       })
     },
 
-    /** The user's tokens go too: they would belong to whoever gets the name next. Throws `not_found`. */
+    /** Nothing is left for whoever gets the name next: the user's tokens go, and the webhooks become nobody's. Throws `not_found`. */
     remove: (context: Context, name: string): Promise<void> =>
       change(context, name, 'user.remove', {}, async (tx, _row, nowUs) => {
         await tx.delete('tokens', eq('user_name', name))
         await disableWebhooks(tx, name, nowUs)
+        await changeWebhooks(tx, eq('owner', name), { owner: null })
         await tx.delete('users', eq('name', name))
       }),
   }
@@ -134,16 +138,11 @@ export const userUseCases = ({ tables, clock, settings }: Deps) => {
 const disableWebhooks = async (tx: WriteTx, owner: string, nowUs: bigint): Promise<void> => {
   await tx.lock([`webhooks of ${owner}`])
   const active = and(eq('owner', owner), isIn('status', ['created', 'started']))
-  let after: readonly Value[] | undefined
-  do {
-    const page: Page<Pick<Row<'webhooks'>, 'id'>> = await tx.list('webhooks', {
-      columns: ['id'],
-      where: active,
-      limit: 1000,
-      ...(after && { after }),
-    })
-    await tx.lock(page.rows.map(({ id }) => `webhook:${id}`))
-    after = page.after
-  } while (after)
-  await tx.update('webhooks', active, { status: 'disabled', updated: nowUs })
+  await changeWebhooks(tx, active, { status: 'disabled', updated: nowUs })
+}
+
+const changeWebhooks = async (tx: WriteTx, where: Predicate, set: Partial<Row<'webhooks'>>): Promise<void> => {
+  const rows = await listAll(tx, 'webhooks', { columns: ['id'], where, limit: 100_000 })
+  await tx.lock(rows.map(({ id }) => `webhook:${id}`))
+  await tx.update('webhooks', where, set)
 }

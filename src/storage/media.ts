@@ -58,6 +58,8 @@ export interface DownloadUrlOptions {
   readonly expiresInSeconds: number
   /** The moment to count from, where many URLs are made at once. Default: now. */
   readonly nowUs?: bigint
+  /** `HEAD`: good for that alone, where a URL for GET need not be good for HEAD. Default: GET. */
+  readonly method?: 'GET' | 'HEAD'
 }
 
 export interface UploadTarget {

@@ -34,10 +34,24 @@ export interface Metrics {
   backlog(backlog: WebhookBacklog): void
   /** The status of the receiver's answer; undefined where none came. */
   webhookAttempt(status: number | undefined): void
+  /** One request to a VAST endpoint: `GET data`, `POST rows` … */
+  vastRequest(request: { method: string; command: string | undefined; status: number | undefined; seconds: number }): void
+  /** One operation on S3 with all its attempts: `GetObject` … */
+  s3Operation(operation: string, seconds: number, succeeded: boolean): void
   /** Asked whenever the figures are read. */
+  endpoints(read: () => readonly EndpointFigures[]): void
   connections(count: () => number): void
   /** The text exposition format of Prometheus. */
   text(): Promise<string>
+}
+
+/** One address of the metadata store. */
+export interface EndpointFigures {
+  readonly url: string
+  readonly state: 'up' | 'down'
+  /** Moving averages. */
+  readonly latencyMs: { readonly read: number | undefined; readonly write: number | undefined }
+  readonly failures: number
 }
 
 /** From a fraction of a millisecond (a look-up by key) to a report over everything. */
@@ -72,6 +86,38 @@ export const createMetrics = (): Metrics => {
   const backlogEvents = gauge('tams_webhook_backlog_events', 'Events that active webhooks have still to look at, all together')
   const backlogAge = gauge('tams_webhook_oldest_undelivered_seconds', 'Age of the oldest of them')
   const attempts = counter('tams_webhook_attempts_total', 'Tries to deliver to webhooks', ['outcome'])
+  const vastRequests = new Histogram({
+    name: 'tams_vast_query_duration_seconds',
+    help: 'Requests to the VAST Database, until the head of the answer',
+    labelNames: ['operation', 'outcome'],
+    buckets: SECONDS,
+    registers,
+  })
+  const s3Operations = new Histogram({
+    name: 'tams_s3_operation_duration_seconds',
+    help: 'Operations on S3 with all their attempts, until the head of the answer',
+    labelNames: ['operation', 'outcome'],
+    buckets: SECONDS,
+    registers,
+  })
+  const endpoints = { read: (): readonly EndpointFigures[] => [] }
+  const endpointGauge = (name: string, help: string, value: (endpoint: EndpointFigures) => number | undefined) =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ['endpoint'],
+      registers,
+      collect() {
+        for (const endpoint of endpoints.read()) {
+          const found = value(endpoint)
+          if (found !== undefined) this.set({ endpoint: endpoint.url }, found)
+        }
+      },
+    })
+  endpointGauge('tams_vast_endpoint_up', '1 while requests are sent there', ({ state }) => Number(state === 'up'))
+  endpointGauge('tams_vast_endpoint_failures', 'Requests that failed there since the start', ({ failures }) => failures)
+  endpointGauge('tams_vast_endpoint_read_seconds', 'Moving average of reads', ({ latencyMs: { read } }) => read && read / 1000)
+  endpointGauge('tams_vast_endpoint_write_seconds', 'Moving average of writes', ({ latencyMs: { write } }) => write && write / 1000)
   const openConnections = { count: () => 0 }
   new Gauge({
     name: 'tams_active_connections',
@@ -101,13 +147,21 @@ export const createMetrics = (): Metrics => {
       backlogEvents.set(events)
       backlogAge.set(oldestSeconds)
     },
-    webhookAttempt: (status) => attempts.inc({ outcome: status === undefined ? 'no_answer' : `${Math.floor(status / 100)}xx` }),
+    webhookAttempt: (status) => attempts.inc({ outcome: outcomeOf(status) }),
+    vastRequest: ({ method, command, status, seconds }) =>
+      vastRequests.observe({ operation: `${method} ${command ?? 'bucket'}`, outcome: outcomeOf(status) }, seconds),
+    s3Operation: (operation, seconds, succeeded) => s3Operations.observe({ operation, outcome: succeeded ? 'ok' : 'error' }, seconds),
+    endpoints(read) {
+      endpoints.read = read
+    },
     connections(count) {
       openConnections.count = count
     },
     text: () => registry.metrics(),
   }
 }
+
+const outcomeOf = (status: number | undefined): string => (status === undefined ? 'no_answer' : `${Math.floor(status / 100)}xx`)
 
 const entityOf = (route: string): 'source' | 'flow' | 'segment' | undefined => {
   if (route.startsWith('/flows')) return route.includes('/segments') ? 'segment' : 'flow'

@@ -1,4 +1,4 @@
-import { Connection } from './connection.ts'
+import { type Answered, Connection } from './connection.ts'
 import { Database } from './database.ts'
 import type { EndpointHealth } from './endpoints.ts'
 import { InvalidArgument, NotFound } from './errors.ts'
@@ -27,6 +27,8 @@ export interface ClientOptions {
   readonly date?: (() => Date) | undefined
   /** What went wrong without being the caller's answer: a rollback or a keep-alive that failed. */
   readonly onWarning?: ((message: string, error: unknown) => void) | undefined
+  /** Told of every request, for statistics; must not throw. */
+  readonly onAnswer?: ((answered: Answered) => void) | undefined
 }
 
 export interface TransactionOptions {
@@ -78,6 +80,7 @@ export class VastClient {
       retry: { ...DEFAULT_RETRY, ...options.retry },
       tools: options.tools ?? systemTools,
       clientName: 'vastdb-typescript',
+      onAnswer: options.onAnswer,
     })
     try {
       const probe = {

@@ -4,6 +4,8 @@ import { ConnectionFailed, errorOfAnswer, TimedOut } from './errors.ts'
 import { type HttpAnswer, HttpEndpoint, type HttpOptions, readAll } from './http.ts'
 import { type RetryPolicy, type RetryTools, retrying } from './retry.ts'
 import type { Headers } from './wire/headers.ts'
+import { SchemaMemo } from './wire/ipc-message.ts'
+
 import { encodeTarget, type Target } from './wire/target.ts'
 
 export interface Call {
@@ -28,6 +30,17 @@ export interface ConnectionOptions {
   readonly tools: RetryTools
   /** Value of `tabular-client-name`. */
   readonly clientName: string
+  readonly onAnswer?: ((answered: Answered) => void) | undefined
+}
+
+/** One request to one endpoint, until the head of its answer was there. */
+export interface Answered {
+  readonly method: Call['method']
+  /** `data`, `rows`, `transaction` …; undefined for requests about a bucket. */
+  readonly command: string | undefined
+  /** undefined where no answer came. */
+  readonly status: number | undefined
+  readonly seconds: number
 }
 
 const nameOf = ({ method, target }: Call): string => {
@@ -39,8 +52,10 @@ export class Connection {
   readonly pool: EndpointPool<HttpEndpoint>
   readonly retry: RetryPolicy
   readonly tools: RetryTools
+  readonly schemas = new SchemaMemo()
   readonly #clientName: string
   readonly #endpoints: readonly HttpEndpoint[]
+  readonly #onAnswer: ConnectionOptions['onAnswer']
 
   constructor(options: ConnectionOptions) {
     this.#endpoints = options.endpoints.map((url) => new HttpEndpoint(url, options.http))
@@ -51,6 +66,7 @@ export class Connection {
     this.retry = options.retry
     this.tools = options.tools
     this.#clientName = options.clientName
+    this.#onAnswer = options.onAnswer
   }
 
   /** One request, with retries, read to its end. Any status but 200 is an error of `errors.ts`. */
@@ -98,6 +114,9 @@ export class Connection {
 
   async #send(call: Call, lease: Lease<HttpEndpoint>, operation: string): Promise<HttpAnswer> {
     const common = call.bare ? {} : { 'tabular-api-version-id': '1', 'tabular-client-name': this.#clientName }
+    const started = this.tools.now()
+    const told = (status: number | undefined) =>
+      this.#onAnswer?.({ method: call.method, command: call.target.command, status, seconds: (this.tools.now() - started) / 1000 })
     try {
       const answer = await lease.value.send({
         method: call.method,
@@ -108,8 +127,10 @@ export class Connection {
         operation,
       })
       lease.answered()
+      told(answer.status)
       return { ...answer, body: untilEnd(answer.body, lease) }
     } catch (error) {
+      told(undefined)
       endBadly(lease, error)
       throw error
     }

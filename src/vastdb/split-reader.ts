@@ -75,7 +75,7 @@ async function* readAnswer(scope: Scope, query: SplitQuery, cursors: readonly bi
     signal: query.signal,
   })
   const answer = await scope.connection.open(call, lease)
-  const parser = new FrameParser({ subsplits: query.headers.subsplits })
+  const parser = new FrameParser({ subsplits: query.headers.subsplits, schemas: scope.connection.schemas })
   const assembler = new ChunkAssembler(query.fields)
   let received = 0
   try {

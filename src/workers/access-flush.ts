@@ -12,7 +12,7 @@ export const startAccessFlush = (accesses: AccessCounts, log: Log): { stop(): Pr
     } catch (error) {
       log.warn({ err: error }, 'counts of accesses could not be written; they are kept for the next time')
     }
-    if (accesses.missed > missed) log.warn({ accesses: accesses.missed - missed }, 'too many different objects to count all accesses')
+    if (accesses.missed > missed) log.info({ accesses: accesses.missed - missed }, 'too many different objects to count all accesses')
     missed = accesses.missed
   }
   const timer = setInterval(flush, EVERY_MS)

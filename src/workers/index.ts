@@ -10,6 +10,7 @@ import { objectCopyWorker } from './object-copies.ts'
 import { objectSizeWorker } from './object-sizes.ts'
 import { purgeWorker } from './purge.ts'
 import { restoreWorker } from './restores.ts'
+import { retentionWorker } from './retention.ts'
 import { type DeliveryObserver, webhookDeliveryWorker } from './webhook-deliveries.ts'
 import { type RunningWorkers, runWorkers, type WorkerDeps } from './worker.ts'
 
@@ -40,4 +41,5 @@ export const startWorkers = (deps: BackgroundDeps): RunningWorkers =>
     auditRetentionWorker({ ...deps, retentionMs: deps.auditRetentionMs }),
     authLogRetentionWorker({ ...deps, retentionMs: deps.auditRetentionMs }),
     eventRetentionWorker({ ...deps, retentionMs: deps.eventRetentionMs }),
+    ...(deps.settings.strict ? [] : [retentionWorker(deps)]),
   ])

@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts'
-import { and, eq } from '../core/predicate.ts'
+import { and, compare, eq } from '../core/predicate.ts'
 import type { Tables, WriteTx } from '../storage/tables.ts'
 
 /** The right to do one kind of background work, held by one process at a time. */
@@ -51,13 +51,35 @@ export const keepingLease = async <T>(
   renewMs = RENEW_MS,
 ): Promise<T> => {
   const lost = new AbortController()
-  const renew = () => void tables.write((tx) => lease.keep(tx)).catch((error: unknown) => lost.abort(error))
+  // One at a time: a store that is slower than the interval must not be asked more and more.
+  let renewing = false
+  const renew = async (): Promise<void> => {
+    if (renewing) return
+    renewing = true
+    await tables.write((tx) => lease.keep(tx)).catch((error: unknown) => lost.abort(error))
+    renewing = false
+  }
   const timer = setInterval(renew, renewMs)
   try {
     return await work(AbortSignal.any([signal, lost.signal]))
   } finally {
     clearInterval(timer)
   }
+}
+
+/** Holders that are services begin with this; commands do not, and may hold a lease beside a service that starts. */
+const SERVICE = 'service '
+
+export const serviceHolder = (id: string): string => `${SERVICE}${id}`
+
+/**
+ * Ends the leases of former services, so that a restarted one goes on at once with what a killed one has left. Only for a process that
+ * serves the store alone. A step of a former holder that is still on its way is refused by its fence.
+ */
+export const endServiceLeases = async (tables: Tables): Promise<void> => {
+  // '!' follows the blank.
+  const ofServices = and(compare('holder', '>=', SERVICE), compare('holder', '<', 'service!'))
+  await tables.write((tx) => tx.update('leases', ofServices, { expires: 0n }))
 }
 
 /** Lets the next process begin at once. */

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Clock } from '../core/clock.ts'
 import type { Tables } from '../storage/tables.ts'
 import type { Log } from '../telemetry/log.ts'
-import { acquireLease, type Lease, LeaseLost, releaseLease } from './lease.ts'
+import { acquireLease, type Lease, LeaseLost, releaseLease, serviceHolder } from './lease.ts'
 
 /** Background work over the store, in steps that are each safe to repeat: what a killed process left is picked up by the next. */
 export interface Worker {
@@ -28,7 +28,7 @@ const RETRY_MS = 5000
 
 export const runWorkers = (deps: WorkerDeps, workers: readonly Worker[]): RunningWorkers => {
   const stopping = new AbortController()
-  const holder = randomUUID()
+  const holder = serviceHolder(randomUUID())
   const loops = workers.map((worker) => run(deps, worker, holder, stopping.signal))
   return {
     async stop() {

@@ -8,7 +8,7 @@ import { allocate, createFlow, expectStatus, postSegment, seconds } from '../sup
 
 let app: TestApp
 beforeEach(async () => {
-  app = await openApp()
+  app = await openApp({ settings: { softDeleteDefault: false } })
 })
 afterEach(() => app.close())
 

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { connect } from 'node:net'
 import { createApp } from '../../api/app.ts'
 import { needOf } from '../../api/auth/scopes.ts'
 import { readAuthLog } from '../../src/domain/auth-log.ts'
@@ -76,6 +77,37 @@ describe('every route', () => {
         expect([method, path, answer.status]).not.toEqual([method, path, 401])
       }
     }
+  })
+
+  test('is asked for by what the router makes of a path: no way of writing one leads past [12]', async () => {
+    const port = app.listen()
+    const statusOf = (method: string, target: string): Promise<number> =>
+      new Promise((resolve, reject) => {
+        const socket = connect(port, '127.0.0.1', () =>
+          socket.write(`${method} ${target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`),
+        )
+        let text = ''
+        socket.on('data', (data) => {
+          text += String(data)
+        })
+        socket.on('error', reject).on('close', () => resolve(Number(text.slice(9, 12))))
+      })
+    const asked = ['/flows', '/flows/', '/./flows', '/docs/../flows', '/media/%2e%2e/flows', 'http://other.example/flows', `${BASE}/flows/`]
+    for (const target of asked)
+      for (const method of ['GET', 'HEAD']) expect([method, target, await statusOf(method, target)]).toEqual([method, target, 401])
+    const nowhere = [
+      '//flows',
+      '/FLOWS',
+      '/%66lows',
+      '/flows%2F',
+      '/flows;x',
+      '/docs/..%2fflows',
+      '/media/..%2fflows',
+      `/x-tams//v8.2/flows`,
+    ]
+    for (const target of nowhere)
+      for (const method of ['GET', 'POST', 'DELETE', 'TRACE'])
+        expect([target, [400, 403, 404, 405].includes(await statusOf(method, target))]).toEqual([target, true])
   })
 
   test('that the table does not have stops the start', () => {
@@ -204,13 +236,13 @@ describe('credentials', () => {
     expect(await status('GET', '/flows', basic('bob'))).toBe(200)
     await own.revoke(context, first.id)
     expect(await status('GET', '/flows', bearer(first.token))).toBe(401)
-    await users.update(context, 'bob', { password: 'another long password' })
+    await users.update(context, 'bob', () => ({ password: 'another long password' }))
     expect(await status('GET', '/flows', basic('bob'))).toBe(401)
     expect(await status('GET', '/flows', basic('bob', 'another long password'))).toBe(200)
-    await users.update(context, 'bob', { disabled: true })
+    await users.update(context, 'bob', () => ({ disabled: true }))
     expect(await status('GET', '/flows', basic('bob', 'another long password'))).toBe(401)
     expect(await status('GET', '/flows', bearer(ofBob.token))).toBe(401)
-    await users.update(context, 'bob', { disabled: false })
+    await users.update(context, 'bob', () => ({ disabled: false }))
     expect(await status('GET', '/flows', bearer(ofBob.token))).toBe(200)
     await users.remove(context, 'bob')
     await addUser(app, 'bob', ['admin'])
@@ -283,6 +315,14 @@ describe('secrets', () => {
       expect(lines.some((line) => line.includes('"principal":"token:of admin"'))).toBe(true)
     } finally {
       await guarded.close()
+    }
+  })
+
+  test('are in no Referer, and no answer is taken for another type than it says', async () => {
+    const flow = `/flows?access_token=${tokenOf('read')}`
+    for (const path of [flow, '/flows', `/flows/${uuid()}`, '/nowhere', '/docs', '/health/live', '/media/x', '/openapi.json']) {
+      const { headers } = await ask('GET', path)
+      expect([path, headers.get('referrer-policy'), headers.get('x-content-type-options')]).toEqual([path, 'no-referrer', 'nosniff'])
     }
   })
 
@@ -440,6 +480,11 @@ describe('webhooks', () => {
       expect((await call('DELETE', path, basic('bob'))).status).toBe(404)
       expect((await call('PATCH', '/admin/users/ann', basic('root'), { disabled: true })).status).toBe(200)
       expect(object(await call('GET', path, basic('root'))).status).toBe('disabled')
+      // Whoever gets the name next is somebody else.
+      expect((await call('DELETE', '/admin/users/ann', basic('root'))).status).toBe(204)
+      await addUser(target, 'ann', ['read', 'write'], 'another long password')
+      expect((await call('GET', `${path}/signing-secret`, basic('ann', 'another long password'))).status).toBe(404)
+      expect((await call('GET', path, basic('root'))).status).toBe(200)
     } finally {
       await target.close()
     }
@@ -495,10 +540,13 @@ describe('administration', () => {
     expect(await status('GET', '/flows', basic('dora'))).toBe(401)
     expect(await status('DELETE', '/admin/users/dora', admin())).toBe(404)
     expect(await status('PATCH', '/admin/users/dora', admin(), { disabled: true })).toBe(404)
+    expect(await status('PATCH', '/admin/users/dora', admin(), { disabled: 'x' })).toBe(404)
+    expect(await status('PATCH', '/admin/users/ann', admin(), { disabled: 'x' })).toBe(400)
   })
 
   test.each([
     { name: 'anonymous', password: PASSWORD, scopes: ['read'] },
+    { name: 'system', password: PASSWORD, scopes: ['read'] },
     { name: 'a:b', password: PASSWORD, scopes: ['read'] },
     { name: 'oidc:x', password: PASSWORD, scopes: ['read'] },
     { name: '', password: PASSWORD, scopes: ['read'] },
@@ -537,7 +585,7 @@ describe('administration', () => {
   })
 
   test('is not there in strict mode, where credentials are asked for all the same', async () => {
-    const strict = await openApp({ authentication: { oidc: undefined } })
+    const strict = await openApp({ settings: { strict: true }, authentication: { oidc: undefined } })
     try {
       await addUser(strict, 'root', ['admin'])
       expect((await strict.fetch('/admin/users', { headers: basic('root') })).status).toBe(404)

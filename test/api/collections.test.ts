@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { eq } from '../../src/core/predicate.ts'
 import { list, object } from '../support/answers.ts'
 import { openApp, type TestApp } from '../support/app.ts'
 import {
@@ -56,6 +57,7 @@ describe('collections of flows as resources', () => {
     expectStatus(await app.put(`/collections/${id}/flows/${flows[1]?.id}`, {}), 204)
     expect(object(await app.get(`/collections/${id}`)).members).toEqual(flows.map((flow) => ({ id: flow.id })))
     expect(ids(await walk(app, `/collections/${id}/flows?limit=2`))).toEqual(flows.map((flow) => flow.id))
+    expectInvalid(await app.put(`/collections/${id}/flows/${flows[1]?.id}`, null), 'body')
     expectStatus(await app.delete(`/collections/${id}/flows/${flows[0]?.id}`), 204)
     expectStatus(await app.delete(`/collections/${id}/flows/${flows[0]?.id}`), 404)
     expect(ids(list(await app.get(`/collections/${id}/flows`)))).toEqual([flows[1]?.id, flows[2]?.id])
@@ -83,6 +85,56 @@ describe('collections of flows as resources', () => {
     expectStatus(await app.post('/collections', { id: locked.id, members: [] }), 403)
     expectStatus(await app.delete(`/collections/${locked.id}`), 403)
     expectStatus(await app.get(`/collections/${flow.id}`), 404)
+    const twice = [{ id: flow.id }, { id: flow.id, role: 'x' }]
+    expectInvalid(await app.post('/collections', { members: twice }), 'members[1].id')
+    expectInvalid(await app.post('/collections', { id, members: twice }), 'members[1].id')
+    expectInvalid(await app.post('/collections', { id: (await createFlow(app)).id, members: [] }), 'members')
+  })
+
+  test('nothing but what is documented is taken over into a new flow', async () => {
+    const member = await createFlow(app)
+    const body = { members: [{ id: member.id }], read_only: true, created_by: 'somebody else', tags: { a: 'b' } }
+    const flow = await readFlow(app, String(object(expectStatus(await app.post('/collections', body), 201)).id))
+    expect(flow).toMatchObject({ tags: {}, created_by: 'anonymous', read_only: false })
+  })
+
+  test('of many posts with one id one makes the collection and the others extend it', async () => {
+    const flows = await Promise.all(Array.from({ length: 5 }, () => createFlow(app)))
+    const id = uuid()
+    const answers = await Promise.all(flows.map((flow) => app.post('/collections', { id, members: [{ id: flow.id }] })))
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 200, 200, 200, 201])
+    const { members } = object(await app.get(`/collections/${id}`)) as { members: { id: string }[] }
+    expect(members.map((member) => member.id).sort()).toEqual(flows.map((flow) => flow.id).sort())
+  })
+
+  test('a page of members begins behind the last one seen, whatever went meanwhile', async () => {
+    const flows = await Promise.all(Array.from({ length: 6 }, () => createFlow(app)))
+    const all = flows.map((flow) => flow.id)
+    const { id } = object(await app.post('/collections', { members: all.map((member) => ({ id: member })) }))
+    const path = `/collections/${id}/flows`
+    const keyOfFirst = async () => (await app.get(`${path}?limit=2`)).headers.get('x-paging-nextkey')
+    const behindSecond = await keyOfFirst()
+    expectStatus(await app.delete(`${path}/${all[0]}`), 204)
+    expect(ids(list(await app.get(`${path}?limit=2&page=${behindSecond}`)))).toEqual([all[2], all[3]])
+    const behindThird = await keyOfFirst()
+    expectStatus(await app.delete(`${path}/${all[2]}`), 204)
+    expect(ids(list(await app.get(`${path}?limit=2&page=${behindThird}`)))).toEqual([all[3], all[4]])
+    expectInvalid(await app.get(`${path}?page=x`), 'page')
+  })
+
+  test('a member can be taken out although the rest contradicts another collection of the source', async () => {
+    const [x, y, z, w] = [await createFlow(app), await createFlow(app), await createFlow(app), await createFlow(app)]
+    const of = (...flows: { readonly id: string }[]) => flows.map(({ id }) => ({ id }))
+    const one = await createFlow(app, multiFlow({ flow_collection: of(y) }))
+    const two = await createFlow(app, multiFlow({ source_id: one.source_id, flow_collection: of(z, y) }))
+    expectStatus(await app.delete(`/flows/${y.id}?soft_delete=true`), 204)
+    expectStatus(await app.put(`/flows/${one.id}/flow_collection`, of(x, w)), 204)
+    expectStatus(await app.put(`/flows/${two.id}/flow_collection`, of(x, z)), 204)
+    expectStatus(await app.post(`/flows/${y.id}/restore`), 200)
+    expect((await readFlow(app, one.id)).flow_collection).toEqual(of(y, x, w))
+    expect((await readFlow(app, two.id)).flow_collection).toEqual(of(x, y, z))
+    expectStatus(await app.delete(`/collections/${one.id}/flows/${w.id}`), 204)
+    expectStatus(await app.delete(`/collections/${one.id}`), 204)
   })
 })
 
@@ -148,5 +200,77 @@ describe('collections of sources as resources', () => {
     expectStatus(await app.get(`/source-collections/${id}`), 404)
     expectStatus(await app.get(`/sources/${id}`), 200)
     expect(await readSource(app, members[0] ?? '')).not.toHaveProperty('collected_by')
+  })
+
+  test('a name given twice and nothing at all are refused', async () => {
+    const [a, b] = [await source(), await source()]
+    expectInvalid(await app.post('/source-collections', { members: [{ id: a }, { id: b }, { id: a }] }), 'members[2].id')
+    expectInvalid(await app.post('/source-collections', { members: [] }), 'members')
+    expectInvalid(await app.post('/source-collections', { id: a, label: 'no', members: [] }), 'members')
+    expect(await readSource(app, a)).not.toHaveProperty('label')
+    expectStatus(await app.post('/source-collections', { id: a, members: [{ id: b }] }), 200)
+    expectStatus(await app.post('/source-collections', { id: a, label: 'yes', members: [] }), 200)
+    expect(await readSource(app, a)).toMatchObject({ label: 'yes', source_collection: [{ id: b }] })
+  })
+
+  const rowsOf = (deletionId?: string) =>
+    app.deps.tables.read(async (tx) => {
+      const { rows } = await tx.list('collections', { where: eq('via', ''), limit: 1000 })
+      return rows.filter((row) => deletionId === undefined || row.deletion_id === deletionId)
+    })
+  const makeTrio = async () => {
+    const [parent, middle, child] = [await source(), await source(), await source()]
+    await app.post('/source-collections', { id: parent, members: [{ id: middle, role: 'm' }] })
+    await app.post('/source-collections', { id: middle, members: [{ id: child, role: 'c' }] })
+    return { parent, middle, child }
+  }
+
+  test('a source from the trash is in its collections again and collects again', async () => {
+    const { parent, middle, child } = await makeTrio()
+    expectStatus(await app.delete(`/sources/${middle}?soft_delete=true`), 204)
+    expect(await readSource(app, parent)).not.toHaveProperty('source_collection')
+    expect(await readSource(app, child)).not.toHaveProperty('collected_by')
+    expect(await rowsOf('')).toEqual([])
+    expectStatus(await app.post(`/sources/${middle}/restore`), 200)
+    expect(await readSource(app, parent)).toMatchObject({ source_collection: [{ id: middle, role: 'm' }] })
+    expect(await readSource(app, middle)).toMatchObject({ source_collection: [{ id: child, role: 'c' }], collected_by: [parent] })
+    expect(await rowsOf()).toHaveLength(2)
+  })
+
+  test('it is so only as far as the other sides live, and nothing is left of the rest', async () => {
+    const { parent, middle, child } = await makeTrio()
+    expectStatus(await app.delete(`/sources/${middle}?soft_delete=true`), 204)
+    expectStatus(await app.delete(`/sources/${parent}?soft_delete=false`), 204)
+    expectStatus(await app.post(`/sources/${middle}/restore`), 200)
+    expect(await readSource(app, middle)).toMatchObject({ source_collection: [{ id: child, role: 'c' }] })
+    expect(await rowsOf()).toHaveLength(1)
+  })
+
+  test('a source that is restored never closes a circle', async () => {
+    const { parent, middle, child } = await makeTrio()
+    expectStatus(await app.delete(`/sources/${middle}?soft_delete=true`), 204)
+    expectStatus(await app.put(`/source-collections/${child}/sources/${parent}`, {}), 201)
+    expectStatus(await app.post(`/sources/${middle}/restore`), 200)
+    expect(await readSource(app, middle)).not.toHaveProperty('collected_by', [parent])
+    const collections = list(await app.get('/source-collections')).map(({ id }) => id)
+    expect(collections).toHaveLength(2)
+    expect(collections).toContain(child)
+  })
+
+  test('a source that goes for good leaves no membership behind', async () => {
+    const { middle } = await makeTrio()
+    expectStatus(await app.delete(`/sources/${middle}?soft_delete=false`), 204)
+    expect(await rowsOf()).toEqual([])
+  })
+
+  test('it goes from a collection that is extended in the same moment', async () => {
+    const { parent, middle } = await makeTrio()
+    const more = await Promise.all([source(), source(), source()])
+    await Promise.all([
+      ...more.map((id) => app.put(`/source-collections/${parent}/sources/${id}`, {})),
+      app.request('DELETE', `/sources/${middle}?soft_delete=false`),
+    ])
+    const { members } = object(await app.get(`/source-collections/${parent}`)) as { members: { id: string }[] }
+    expect(members.map(({ id }) => id).sort()).toEqual(more.sort())
   })
 })

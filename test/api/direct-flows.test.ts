@@ -79,6 +79,14 @@ describe('flows made by POST', () => {
     expect((await readFlow(app, audio.id)).essence_parameters).toEqual({ sample_rate: 48000, channels: 2, bit_depth: 16 })
   })
 
+  test('two names of one member agree, and a member called __proto__ is none of ours', async () => {
+    const audio = { source_id: uuid(), format: format.audio, codec: 'audio/aac', sample_rate: 48000, channels: 2, bit_depth: 24 }
+    expectInvalid(await app.post('/flows', { ...audio, bits_per_sample: 16 }), 'bits_per_sample')
+    expectStatus(await app.post('/flows', { ...audio, bits_per_sample: 24 }), 201)
+    const hidden = JSON.stringify({ ...audio, channels: undefined, essence_parameters: {} }).replace('{}', '{"__proto__":{"channels":2}}')
+    expectInvalid(await app.request('POST', '/flows', { raw: hidden }), 'essence_parameters')
+  })
+
   test('PUT does not take them', async () => {
     const { essence_parameters: _essence, ...rest } = videoFlow()
     expectInvalid(await app.put(`/flows/${rest.id}`, { ...rest, frame_width: 1920, frame_height: 1080 }), 'essence_parameters')

@@ -51,6 +51,15 @@ describe('objects registered without a segment', () => {
     expect(object(expectStatus(await read(made.id), 200)).referenced_by_flows).toEqual([])
   })
 
+  test('one in the trash is 409, which says where it is', async () => {
+    const made = body()
+    await app.post('/objects', made)
+    expectStatus(await app.delete(`/objects/${encodeURIComponent(made.id)}?soft_delete=true`), 204)
+    expect(object(expectStatus(await app.post('/objects', made), 409)).summary).toContain('in the trash')
+    expectStatus(await app.post(`/objects/${encodeURIComponent(made.id)}/restore`), 200)
+    expectStatus(await read(made.id), 200)
+  })
+
   test('an id that is there or allocated is 409', async () => {
     const made = body()
     await app.post('/objects', made)

@@ -122,6 +122,17 @@ describe('sources written by clients', () => {
     expect(object(whole).failed).toEqual([])
   })
 
+  test('one that does not fit into an event is 400, however it grew', async () => {
+    const half = 'x'.repeat(60_000)
+    expectInvalid(await app.post('/sources', { format: format.video, label: half, description: half }), 'body')
+    const { id } = object(expectStatus(await app.post('/sources', { format: format.video, label: half }), 201))
+    expectInvalid(await app.put(`/sources/${id}/description`, half), 'body')
+    expectInvalid(await app.put(`/sources/${id}/tags`, { note: half }), 'body')
+    const member = object(await app.post('/sources', { format: format.video })).id
+    expectInvalid(await app.put(`/source-collections/${id}/sources/${member}`, { role: half }), 'body')
+    expectStatus(await app.put(`/source-collections/${id}/sources/${member}`, { role: 'r' }), 201)
+  })
+
   test('a batch is a list of at most 1000', async () => {
     expectInvalid(await app.post('/sources/batch', body()), 'body')
     expectInvalid(
@@ -139,7 +150,7 @@ describe('sources written by clients', () => {
       ),
       201,
     )
-  })
+  }, 30_000)
 })
 
 test('in strict mode there is no writing of sources', async () => {

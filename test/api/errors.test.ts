@@ -8,7 +8,7 @@ let app: TestApp
 let flow: { id: string; source_id: string }
 let segmentObject: string
 beforeAll(async () => {
-  app = await openApp()
+  app = await openApp({ settings: { strict: true } })
   flow = await createFlow(app, videoFlow({ tags: { x: 'y' } }))
   await app.put(`/sources/${flow.source_id}/tags/x`, 'y')
   segmentObject = (await register(app, flow.id, '[0:0_1:0)'))[0] ?? ''

@@ -6,3 +6,9 @@ test(
   () => checkModel({ runs: 30, commands: 30, seed: 20_260_102 }),
   60_000,
 )
+
+test(
+  'so are sequences of deletions that are soft, undone, repeated and purged',
+  () => checkModel({ runs: 30, commands: 30, seed: 20_260_102, trash: true }),
+  60_000,
+)

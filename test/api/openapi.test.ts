@@ -9,7 +9,7 @@ import { openApiDocument } from '../../api/openapi/document.ts'
 import { operation } from '../../api/openapi/operation.ts'
 import { type Answer, type Json, object } from '../support/answers.ts'
 import { openApp, type TestApp } from '../support/app.ts'
-import { expectStatus } from '../support/fixtures.ts'
+import { expectStatus, uuid } from '../support/fixtures.ts'
 import { specificationFolder } from '../support/schemas.ts'
 
 const json = (value: unknown): Json => ({ ...Object(value) })
@@ -260,6 +260,49 @@ describe('the OpenAPI document', () => {
     await send('PUT_flows-flowId-flow-collection', `/flows/${multi}/flow_collection`)
     await send('PUT_flows-flowId-read-only', `/flows/${video}/read_only`)
     expectDocumented('DELETE_flows-flowId', expectStatus(await app.delete(`/flows/${video}`), 403))
+  })
+
+  test('has request examples of the extensions that this service accepts, and schemas that fit its answers', async () => {
+    const send = async (id: string, target: string, status: number, body: unknown = requestExample(id)): Promise<Answer> =>
+      expectDocumented(id, expectStatus(await app.request(id.slice(0, id.indexOf('_')), target, { body }), status))
+    const show = async (id: string, target: string): Promise<Answer> => expectDocumented(id, expectStatus(await app.get(target), 200))
+    const source = uuid()
+    await send('POST_sources', '/sources', 201, { ...json(requestExample('POST_sources')), id: source })
+    await send('POST_sources', '/sources', 409, { ...json(requestExample('POST_sources')), id: source })
+    await send('PUT_sources-sourceId', `/sources/${source}`, 204, { ...json(requestExample('PUT_sources-sourceId')), id: source })
+    await send('PUT_sources-sourceId-tags', `/sources/${source}/tags`, 204)
+    const ofOneId = (id: string) => [{ ...json((requestExample(id) as unknown[])[0]), id: uuid() }, {}]
+    await send('POST_sources-batch', '/sources/batch', 200, ofOneId('POST_sources-batch'))
+    const flow = uuid()
+    await send('POST_flows', '/flows', 201, { ...json(requestExample('POST_flows')), id: flow, source_id: source })
+    await send('PUT_flows-flowId-tags', `/flows/${flow}/tags`, 204)
+    const batch = ofOneId('POST_flows-batch').slice(0, 1)
+    await send('POST_flows-batch', '/flows/batch', 201, [{ ...batch[0], source_id: uuid() }])
+    const object_id = String(json(requestExample('POST_objects')).id)
+    await send('POST_objects', '/objects', 201)
+    await send('POST_objects-batch', '/objects/batch', 200)
+    await show('GET_objects-details', `/objects/${object_id}/details`)
+    for (const [kind, member] of [
+      ['collections', 'flow'],
+      ['source-collections', 'source'],
+    ] as const) {
+      const members = [{ id: member === 'flow' ? flow : source, role: 'video' }]
+      const { id } = object(await send(`POST_${kind}`, `/${kind}`, 201, { ...json(requestExample(`POST_${kind}`)), members }))
+      await send(`POST_${kind}`, `/${kind}`, 200, { id, members })
+      await show(`GET_${kind}`, `/${kind}`)
+      await show(`GET_${kind}-collectionId`, `/${kind}/${id}`)
+      await show(`GET_${kind}-collectionId-${member}s`, `/${kind}/${id}/${member}s`)
+      await send(`PUT_${kind}-collectionId-${member}s-${member}Id`, `/${kind}/${id}/${member}s/${members[0]?.id}`, 204)
+      const gone = await app.delete(`/${kind}/${id}/${member}s/${members[0]?.id}`)
+      expectDocumented(`DELETE_${kind}-collectionId-${member}s-${member}Id`, expectStatus(gone, 204))
+      expectDocumented(`DELETE_${kind}-collectionId`, expectStatus(await app.delete(`/${kind}/${id}`), 404))
+    }
+    await send('POST_flow-delete-requests', '/flow-delete-requests', 201, {
+      ...json(requestExample('POST_flow-delete-requests')),
+      flow_id: flow,
+    })
+    await show('GET_audit', '/audit?limit=3')
+    await show('GET_audit-summary', '/audit/summary')
   })
 
   /** Status, headers of paging and body are those of the document. */

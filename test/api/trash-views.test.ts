@@ -20,7 +20,7 @@ import { call, deletionOf, deletions, restore } from '../support/trash.ts'
 
 let app: TestApp
 beforeEach(async () => {
-  app = await openApp({ settings: { strict: false } })
+  app = await openApp({ settings: { strict: false, softDeleteDefault: true } })
 })
 afterEach(async () => {
   expect(await inconsistencies(app.deps.tables)).toEqual([])
@@ -129,7 +129,7 @@ describe('listings of segments', () => {
     expect(await segmentsOf(app, id)).toEqual([])
     expect(states(await get(`/flows/${id}/segments?include_deleted=true`))).toEqual([true, true, true])
     expectStatus(await app.get(`/objects/${known}`), 404)
-    expect(object(await app.get(`/objects/${known}?include_deleted=true`))).toMatchObject({
+    expect(object(await call(app, 'GET', `/objects/${known}?include_deleted=true`, 200))).toMatchObject({
       deleted: true,
       deletion_id: (await deletionOf(app, id)).id,
       referenced_by_flows: [],
@@ -187,7 +187,10 @@ describe('a media object that was made directly', () => {
     const id = await make()
     await remove(`/objects/${id}`)
     expectStatus(await app.get(`/objects/${id}`), 404)
-    expect(object(await app.get(`/objects/${id}?include_deleted=true`))).toMatchObject({ deleted: true, deleted_by: 'system' })
+    expect(object(await call(app, 'GET', `/objects/${id}?include_deleted=true`, 200))).toMatchObject({
+      deleted: true,
+      deleted_by: 'system',
+    })
     expect(await restore(app, `/objects/${id}/restore`)).toMatchObject({ status: 'restored', entity_type: 'object' })
     expectStatus(await app.get(`/objects/${id}`), 200)
     await call(app, 'POST', `/objects/${id}/restore`, 409)
@@ -216,7 +219,7 @@ describe('a media object that was made directly', () => {
 })
 
 test('in strict mode there is no trash: every deletion is a real one and parameters say nothing', async () => {
-  const strict = await openApp()
+  const strict = await openApp({ settings: { strict: true } })
   try {
     const flow = await createFlow(strict)
     await register(strict, flow.id, ...seconds(2))

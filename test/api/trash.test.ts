@@ -23,7 +23,7 @@ import { call, deletionOf, deletions, restore, workOff } from '../support/trash.
 
 let app: TestApp
 beforeEach(async () => {
-  app = await openApp({ settings: { strict: false, asyncDeletionThreshold: 10 } })
+  app = await openApp({ settings: { strict: false, softDeleteDefault: true, asyncDeletionThreshold: 10 } })
 })
 afterEach(async () => {
   expect(await inconsistencies(app.deps.tables)).toEqual([])
@@ -376,6 +376,19 @@ describe('soft-deleted segments', () => {
     expect(object(await app.get(`/objects/${known}`)).referenced_by_flows).toHaveLength(2)
   })
 })
+
+test('a new segment across more deleted ones than are cleared away at once has to wait for the worker', async () => {
+  const { id } = await filled(5010)
+  await remove(`/flows/${id}/segments`, 202)
+  const long = external('[0:0_6000:0)')
+  const refused = await call(app, 'POST', `/flows/${id}/segments`, 503, long)
+  expect(refused.headers.get('retry-after')).toBe('5')
+  expectStatus(await postSegment(app, id, external('[0:500000000_1:500000000)')), 201)
+  await remove(`/flows/${id}/segments?soft_delete=false`, 202)
+  await call(app, 'DELETE', `/flows/${id}?soft_delete=false`, 503)
+  await workOff(app, 2000)
+  expectStatus(await postSegment(app, id, long), 201)
+}, 60_000)
 
 describe('a restore of more segments than come back at once', () => {
   const COUNT = 5003

@@ -269,6 +269,14 @@ export const mediaContract = (
       expect((await fetch(url.replace(`${key}-a`, `${key}-b`))).status).toBe(403)
     })
 
+    test('a URL for HEAD answers HEAD, and no GET where signatures are checked', async () => {
+      await store.put(key, streamOf('0123456789'), type)
+      const url = store.downloadUrl(key, { baseUrl: harness.baseUrl, expiresInSeconds: 300, contentType: undefined, method: 'HEAD' })
+      const answer = await fetch(url, { method: 'HEAD' })
+      expect([answer.status, answer.headers.get('content-length')]).toEqual([200, '10'])
+      if (checksSignatures) expect((await fetch(url)).status).toBe(403)
+    })
+
     test('a healthy store passes its check', async () => {
       expect(await store.check()).toBeUndefined()
     })

@@ -12,3 +12,13 @@ test(
   },
   8 * MINUTE,
 )
+
+test(
+  'so are thousands of sequences of deletions that are soft, undone, repeated and purged',
+  async () => {
+    const seed = Date.now() % 2 ** 31
+    console.log(`model with a trash: seed ${seed}`)
+    await checkModel({ runs: 1000, commands: 40, seed, trash: true })
+  },
+  8 * MINUTE,
+)

@@ -35,15 +35,19 @@ const testClock = (): TestClock => {
   }
 }
 
+/** `TAMS_TEST_STRICT=false` and `TAMS_TEST_SOFT=false` turn over what the tests that do not say otherwise run with. */
+export const strictByDefault = process.env.TAMS_TEST_STRICT !== 'false'
+const softByDefault = process.env.TAMS_TEST_SOFT !== 'false'
+
 const settings: Settings = {
-  strict: true,
+  strict: strictByDefault,
   pageLimitDefault: 30,
   pageLimitMax: 1000,
   flowStorageDefaultLimit: 10,
   minObjectTimeout: 3600,
   requireUploadedObjects: false,
   asyncDeletionThreshold: 1000,
-  softDeleteDefault: true,
+  softDeleteDefault: softByDefault,
   getUrlsMaxCount: 5,
   storagePath: 'tams',
   webhookAllowedHosts: [],

@@ -52,3 +52,18 @@ test('connections are asked for when the figures are read', async () => {
   open = 4
   expect(await linesOf(metrics)).toContain('tams_active_connections 4')
 })
+
+test('requests to the servers of the stores are counted by operation and outcome, endpoints by address', async () => {
+  const metrics = createMetrics()
+  metrics.vastRequest({ method: 'GET', command: 'data', status: 200, seconds: 0.003 })
+  metrics.vastRequest({ method: 'HEAD', command: undefined, status: undefined, seconds: 0.003 })
+  metrics.s3Operation('PutObject', 0.2, false)
+  metrics.endpoints(() => [{ url: 'http://10.0.0.1', state: 'down', latencyMs: { read: 4, write: undefined }, failures: 3 }])
+  const lines = await linesOf(metrics)
+  expect(lines).toContain('tams_vast_query_duration_seconds_count{operation="GET data",outcome="2xx"} 1')
+  expect(lines).toContain('tams_vast_query_duration_seconds_count{operation="HEAD bucket",outcome="no_answer"} 1')
+  expect(lines).toContain('tams_s3_operation_duration_seconds_count{operation="PutObject",outcome="error"} 1')
+  expect(lines).toContain('tams_vast_endpoint_up{endpoint="http://10.0.0.1"} 0')
+  expect(lines).toContain('tams_vast_endpoint_read_seconds{endpoint="http://10.0.0.1"} 0.004')
+  expect(lines.filter((line) => line.startsWith('tams_vast_endpoint_write_seconds{'))).toEqual([])
+})

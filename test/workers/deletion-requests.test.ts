@@ -11,7 +11,7 @@ import { runUntilIdle, step } from '../support/workers.ts'
 
 let app: TestApp
 beforeEach(async () => {
-  app = await openApp({ settings: { asyncDeletionThreshold: 10 } })
+  app = await openApp({ settings: { softDeleteDefault: false, asyncDeletionThreshold: 10 } })
 })
 afterEach(async () => {
   expect(await inconsistencies(app.deps.tables)).toEqual([])

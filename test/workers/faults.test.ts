@@ -8,6 +8,8 @@ import { allocationSweepWorker } from '../../src/workers/allocation-sweep.ts'
 import { deletionWorker } from '../../src/workers/deletion-requests.ts'
 import { mediaRemovalWorker } from '../../src/workers/media-removals.ts'
 import { objectCopyWorker } from '../../src/workers/object-copies.ts'
+import { purgeWorker } from '../../src/workers/purge.ts'
+import { restoreWorker } from '../../src/workers/restores.ts'
 import type { Worker } from '../../src/workers/worker.ts'
 import { openApp, primaryStorage, secondaryStorage, type TestApp } from '../support/app.ts'
 import { inconsistencies } from '../support/consistency.ts'
@@ -25,13 +27,17 @@ const context: Context = {
 let app: TestApp
 let faulty: FaultyTables
 let domain: Domain
+/** Whose deletions are soft. */
+let soft: Domain
 let makeFault: () => Error
 
 beforeEach(async () => {
-  app = await openApp({ settings: { asyncDeletionThreshold: 5 } })
+  app = await openApp({ settings: { softDeleteDefault: false, asyncDeletionThreshold: 5 } })
   makeFault = () => new InjectedFault('an injected fault')
   faulty = faultyTables(app.deps.tables, () => makeFault())
   domain = createDomain({ ...app.deps, tables: faulty.tables })
+  const settings = { ...app.deps.settings, strict: false, softDeleteDefault: true }
+  soft = createDomain({ ...app.deps, tables: faulty.tables, settings })
 })
 afterEach(() => app.close())
 
@@ -60,6 +66,27 @@ const uploadTo = async (flow: string, id: string) => {
   const { put_url } = await allocateOne(app, flow, { object_ids: [id] })
   const headers = { 'content-type': 'video/mp2t', ...put_url.headers }
   expect((await app.fetch(put_url.url, { method: 'PUT', body: 'bytes', headers })).status).toBe(200)
+}
+
+const collected = async () => {
+  const flow = await createFlow(app, videoFlow({ tags: { a: 'b', c: ['d', 'e'] } }))
+  const parent = await createFlow(app, multiFlow({ flow_collection: [{ id: flow.id }] }))
+  await register(app, flow.id, ...seconds(3))
+  return { flow: flow.id, source: flow.source_id, parent: parent.id, act: () => soft.flows.deleteFlow(context, flow.id) }
+}
+const sourceOfTwo = async () => {
+  const source_id = uuid()
+  const one = await createFlow(app, videoFlow({ source_id }))
+  const two = await createFlow(app, videoFlow({ source_id, tags: { a: 'b' } }))
+  await createFlow(app, multiFlow({ flow_collection: [{ id: one.id }, { id: two.id }] }))
+  await register(app, two.id, ...seconds(2))
+  return { source: source_id, flows: [one.id, two.id], act: () => soft.sourceDeletion.deleteSource(context, source_id) }
+}
+const fewSegments = async () => {
+  const { id } = await createFlow(app)
+  await register(app, id, ...seconds(4))
+  const timerange = TimeRange.parse('[1:0_3:0)')
+  return { flow: id, timerange, act: () => soft.flows.deleteSegments(context, id, () => ({ timerange })) }
 }
 
 const scenarios: Record<string, () => Promise<Prepared>> = {
@@ -186,6 +213,119 @@ const scenarios: Record<string, () => Promise<Prepared>> = {
       },
     }
   },
+  'a soft deletion of a flow that is collected': async () => {
+    const { flow, act } = await collected()
+    return { act, check: async () => expect([await status(`/flows/${flow}`), await segmentCount(flow)]).toEqual([404, 0]) }
+  },
+  'a restore of a flow that was collected': async () => {
+    const { flow, source, parent, act } = await collected()
+    await act()
+    return {
+      act: () => soft.restore.flow(context, flow, () => ({})),
+      check: async () => {
+        expect([await segmentCount(flow), await status(`/sources/${source}`)]).toEqual([3, 200])
+        expect((await domain.flows.row(context, parent)).flow_collection).toContain(flow)
+      },
+    }
+  },
+  'a soft deletion of a large flow': async () => {
+    const { id } = await createFlow(app, videoFlow({ tags: { a: 'b' } }))
+    await register(app, id, ...seconds(8))
+    return {
+      act: async () => expect(await soft.flows.deleteFlow(context, id)).toMatchObject({ status: 'created' }),
+      check: async () => expect([await status(`/flows/${id}`), await segmentCount(id)]).toEqual([404, 0]),
+    }
+  },
+  'a soft deletion of a source': async () => {
+    const { source, act } = await sourceOfTwo()
+    return { act, check: async () => expect(await status(`/sources/${source}`)).toBe(404) }
+  },
+  'a restore of a source': async () => {
+    const { source, flows, act } = await sourceOfTwo()
+    await act()
+    return {
+      act: () => soft.restore.source(context, source, () => ({})),
+      check: async () => expect(await Promise.all(flows.map((flow) => segmentCount(flow)))).toEqual([0, 2]),
+    }
+  },
+  'a soft deletion of a few segments': async () => {
+    const { flow, act } = await fewSegments()
+    return { act, check: async () => expect(await segmentCount(flow)).toBe(2) }
+  },
+  'a restore of a few segments': async () => {
+    const { flow, timerange, act } = await fewSegments()
+    await act()
+    return {
+      act: () => soft.restore.segments(context, flow, () => ({ timerange })),
+      check: async () => expect(await segmentCount(flow)).toBe(4),
+    }
+  },
+  'a soft deletion of many segments': async () => {
+    const { id } = await createFlow(app)
+    await register(app, id, ...seconds(9))
+    const timerange = TimeRange.parse('[1:0_9:0)')
+    return {
+      act: async () => expect(await soft.flows.deleteSegments(context, id, () => ({ timerange }))).toMatchObject({ status: 'created' }),
+      check: async () => expect(await segmentCount(id)).toBe(1),
+    }
+  },
+  'a step that carries segments to the trash': async () => {
+    const { id } = await createFlow(app)
+    await register(app, id, ...seconds(9))
+    await soft.flows.deleteSegments(context, id, () => ({ timerange: TimeRange.parse('[0:0_8:0)') }))
+    return {
+      act: stepOf((deps) => deletionWorker(deps, 3)),
+      check: async () => {
+        while (await step(app.deps, deletionWorker(app.deps, 3))) await Promise.resolve()
+        await soft.restore.segments(context, id, () => ({ timerange: TimeRange.eternity }))
+        expect(await segmentCount(id)).toBe(9)
+      },
+    }
+  },
+  'a step that deletes segments of one object': async () => {
+    const { id } = await createFlow(app)
+    const [shared] = await register(app, id, '[0:0_1:0)')
+    const uses = seconds(8, 1).map((timerange, at) => ({ object_id: shared, timerange, ts_offset: `${at + 1}:0` }))
+    expectStatus(await app.post(`/flows/${id}/segments`, uses), 201)
+    await soft.flows.deleteSegments(context, id, () => ({ timerange: TimeRange.eternity, objectId: shared ?? '' }))
+    return {
+      act: stepOf((deps) => deletionWorker(deps, 3)),
+      check: async () => {
+        while (await step(app.deps, deletionWorker(app.deps, 3))) await Promise.resolve()
+        expect(await segmentCount(id)).toBe(0)
+      },
+    }
+  },
+  'a step that tells of restored segments': async () => {
+    const { id } = await createFlow(app)
+    await register(app, id, ...seconds(9))
+    await soft.flows.deleteFlow(context, id)
+    while (await step(app.deps, deletionWorker(app.deps, 3))) await Promise.resolve()
+    await soft.restore.flow(context, id, () => ({}))
+    return {
+      act: stepOf((deps) => restoreWorker(deps, 3)),
+      check: async () => {
+        while (await step(app.deps, restoreWorker(app.deps, 3))) await Promise.resolve()
+        expect(await soft.deletions.list(context, { flowId: id, status: 'restored' }, {})).toMatchObject({ items: [{ entity_id: id }] })
+      },
+    }
+  },
+  'a purge': async () => {
+    const member = await createFlow(app, videoFlow({ tags: { a: 'b' } }))
+    const flow = await createFlow(app, multiFlow({ source_id: uuid(), flow_collection: [{ id: member.id }] }))
+    await register(app, member.id, ...seconds(4))
+    await soft.flows.deleteSegments(context, member.id, () => ({ timerange: TimeRange.parse('[0:0_1:0)') }))
+    for (const { id } of [member, flow]) await soft.flows.deleteFlow(context, id)
+    return {
+      act: async () => {
+        for (let rest = true; rest; ) rest = await stepOf((deps) => purgeWorker({ ...deps, retentionMs: 0 }, 2))()
+      },
+      check: async () => {
+        const left = async (table: TableName) => app.deps.tables.read((tx) => tx.count(table, { kind: 'and', terms: [] }))
+        for (const table of ['deletions', 'segments', 'object_refs'] as const) expect(await left(table)).toBe(0)
+      },
+    }
+  },
   'a request for a copy': async () => {
     const { id } = await createFlow(app)
     const object_id = uuid()
@@ -266,39 +406,43 @@ const faults: readonly (() => Error)[] = [
   () => new InjectedFault('an injected fault'),
 ]
 
-/** A copy that fails is postponed, which is a write of its own. */
-const recovers: ReadonlySet<string> = new Set(['a copy'])
+/** A copy that fails is postponed, which is a write of its own; a purge is several. */
+const recovers: ReadonlySet<string> = new Set(['a copy', 'a purge'])
 
 describe('a fault in every call in turn', () => {
-  test.each(Object.keys(scenarios))('of %s leaves nothing half done, and the request can be repeated', async (name) => {
-    for (let n = 1; ; n++) {
-      if (n > 200) throw new Error('no end of calls')
-      const { act, check } = await (scenarios[name] ?? Promise.reject)()
-      const before = await versions()
-      makeFault = faults[n % 2] ?? makeFault
-      faulty.arm(n)
-      const outcome = await act().then(
-        () => 'succeeded',
-        (error: unknown) => error,
-      )
-      const injected = faulty.calls >= n
-      faulty.arm(0)
-      expect(await inconsistencies(app.deps.tables)).toEqual([])
-      if (!injected) {
-        expect(outcome).toBe('succeeded')
-        expect(n).toBeGreaterThan(2)
+  test.each(Object.keys(scenarios))(
+    'of %s leaves nothing half done, and the request can be repeated',
+    async (name) => {
+      for (let n = 1; ; n++) {
+        if (n > 200) throw new Error('no end of calls')
+        const { act, check } = await (scenarios[name] ?? Promise.reject)()
+        const before = await versions()
+        makeFault = faults[n % 2] ?? makeFault
+        faulty.arm(n)
+        const outcome = await act().then(
+          () => 'succeeded',
+          (error: unknown) => error,
+        )
+        const injected = faulty.calls >= n
+        faulty.arm(0)
+        expect(await inconsistencies(app.deps.tables)).toEqual([])
+        if (!injected) {
+          expect(outcome).toBe('succeeded')
+          expect(n).toBeGreaterThan(2)
+          await check()
+          return
+        }
+        if (!recovers.has(name)) {
+          expect(outcome).toMatchObject({ message: makeFault().message })
+          expect(await versions()).toEqual(before)
+        }
+        await act()
         await check()
-        return
+        expect(await inconsistencies(app.deps.tables)).toEqual([])
       }
-      if (!recovers.has(name)) {
-        expect(outcome).toMatchObject({ message: makeFault().message })
-        expect(await versions()).toEqual(before)
-      }
-      await act()
-      await check()
-      expect(await inconsistencies(app.deps.tables)).toEqual([])
-    }
-  })
+    },
+    60_000,
+  )
 })
 
 describe('a re-use of an object and the deletion of its last reference', () => {
@@ -313,15 +457,19 @@ describe('a re-use of an object and the deletion of its last reference', () => {
     expectStatus(await app.post(`/flows/${first}/segments`, { object_id, timerange: '[0:0_1:0)' }), 201)
     const remove = () => domain.flows.deleteSegments(context, first, () => ({ timerange: TimeRange.eternity }))
     const reuse = () => domain.segments.post(context, second, () => ({ object_id, timerange: '[0:0_1:0)' }))
-    // Both wait in the writer's queue at once, in this order.
-    const outcomes = await Promise.allSettled(reuseFirst ? [reuse(), remove()] : [remove(), reuse()])
-    expect(outcomes.map((outcome) => outcome.status)).toEqual(['fulfilled', reuseFirst ? 'fulfilled' : 'rejected'])
-    expect(await status(`/objects/${object_id}`)).toBe(reuseFirst ? 200 : 404)
+    // Asked for at once, in this order; an engine that runs works side by side may finish them in another.
+    const asked = reuseFirst ? { reused: reuse(), removed: remove() } : { removed: remove(), reused: reuse() }
+    await asked.removed
+    const whole = await asked.reused.then(
+      () => true,
+      () => false,
+    )
+    expect(await status(`/objects/${object_id}`)).toBe(whole ? 200 : 404)
     expect(await inconsistencies(app.deps.tables)).toEqual([])
     await step(app.deps, mediaRemovalWorker(app.deps))
     let stored = 0
     for (const { store } of app.deps.backends) for await (const _key of store.list({})) stored++
-    expect(stored).toBe(reuseFirst ? 1 : 0)
+    expect(stored).toBe(whole ? 1 : 0)
   })
 
   test('by a delete request: what is taken up again between its steps stays', async () => {

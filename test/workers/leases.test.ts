@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { everything } from '../../src/core/predicate.ts'
 import type { Tables } from '../../src/storage/tables.ts'
-import { acquireLease, keepingLease, LeaseLost, releaseLease } from '../../src/workers/lease.ts'
+import { acquireLease, endServiceLeases, keepingLease, LeaseLost, releaseLease, serviceHolder } from '../../src/workers/lease.ts'
 import { openApp, type TestApp } from '../support/app.ts'
 import { takeLease } from '../support/workers.ts'
 
@@ -66,6 +66,18 @@ test('a lease that is given back is free at once; giving back a lost one takes n
   await releaseLease(app.deps.tables, first)
   expect(await acquire('third')).toBeUndefined()
   await writeWith(second, 'now')
+})
+
+test('a service that serves alone ends the leases of former services at once, not those of commands', async () => {
+  const killed = await take(serviceHolder('killed'))
+  await takeLease(app.deps.tables, app.clock, 'command', 'a command')
+  expect(await acquire(serviceHolder('new'))).toBeUndefined()
+  await endServiceLeases(app.deps.tables)
+  const lease = await take(serviceHolder('new'))
+  expect(lease.fence).toBeGreaterThan(killed.fence)
+  await expect(writeWith(killed, 'late')).rejects.toBeInstanceOf(LeaseLost)
+  await writeWith(lease, 'now')
+  expect(await acquireLease(app.deps.tables, app.clock, 'command', serviceHolder('new'))).toBeUndefined()
 })
 
 test('long work outside transactions keeps its lease, and is told when another has taken it', async () => {

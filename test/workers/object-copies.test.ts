@@ -11,7 +11,7 @@ import { runUntilIdle, step, takeLease } from '../support/workers.ts'
 
 let app: TestApp
 beforeEach(async () => {
-  app = await openApp({ settings: { webhookAllowedHosts: ['127.0.0.1'] } })
+  app = await openApp({ settings: { softDeleteDefault: false, webhookAllowedHosts: ['127.0.0.1'] } })
 })
 afterEach(async () => {
   expect(await inconsistencies(app.deps.tables)).toEqual([])

@@ -12,7 +12,7 @@ import { runUntilIdle, step, takeLease } from '../support/workers.ts'
 
 let app: TestApp
 beforeEach(async () => {
-  app = await openApp()
+  app = await openApp({ settings: { softDeleteDefault: false } })
 })
 afterEach(async () => {
   expect(await inconsistencies(app.deps.tables)).toEqual([])

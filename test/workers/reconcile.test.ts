@@ -14,7 +14,7 @@ import { runUntilIdle, takeLease } from '../support/workers.ts'
 
 let app: TestApp
 beforeEach(async () => {
-  app = await openApp()
+  app = await openApp({ settings: { softDeleteDefault: false } })
 })
 afterEach(async () => {
   expect(await inconsistencies(app.deps.tables)).toEqual([])

@@ -7,7 +7,7 @@ import { Uuid } from '../../../src/domain/validate.ts'
 import * as example from '../examples.ts'
 import type { Operation, Operations, Parameter } from '../model.ts'
 import { flowId, inPath, limit, page, reverseOrder, sourceId } from '../parameters.ts'
-import { answer, body, empty, failing, failingWithBody, listing, noContent } from '../responses.ts'
+import { answer, body, empty, failing, failingWithBody, listing, made, noContent } from '../responses.ts'
 
 interface Kind {
   readonly path: 'collections' | 'source-collections'
@@ -89,7 +89,7 @@ const ofKind = (kind: Kind): Operations => {
       }),
       responses: {
         200: answer('The collection that was there, extended.', schema, kind.example),
-        201: answer('The new collection.', schema, kind.example),
+        201: made('The new collection.', schema, kind.example, `/${path}/${kind.example.id}`),
         ...failingWithBody(400, ...writable),
       },
     },

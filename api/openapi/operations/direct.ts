@@ -1,6 +1,6 @@
 import { type TSchema, Type } from '@sinclair/typebox'
 import { BatchResult, MAX_BATCH } from '../../../src/domain/batch.ts'
-import { FlowCommon, FlowDocument, FlowPut, FormatText } from '../../../src/domain/flow-schema.ts'
+import { FlowCommon, FlowDocument, FormatText } from '../../../src/domain/flow-schema.ts'
 import { ObjectBody, ObjectDetails } from '../../../src/domain/object-direct.ts'
 import { SourceDocument } from '../../../src/domain/source.ts'
 import { SourceBody } from '../../../src/domain/source-direct.ts'
@@ -8,7 +8,7 @@ import { TagSet, Uuid } from '../../../src/domain/validate.ts'
 import * as example from '../examples.ts'
 import type { Operation, Operations } from '../model.ts'
 import { flowId, objectId, sourceId } from '../parameters.ts'
-import { answer, body, failing, failingWithBody, noContent } from '../responses.ts'
+import { answer, body, failing, failingWithBody, made, noContent } from '../responses.ts'
 
 const sourceBody = { id: example.SOURCE_ID, format: 'urn:x-nmos:format:video', label: 'Stage, camera 1' }
 const objectBody = {
@@ -26,6 +26,8 @@ const flatFlow = {
   frame_rate: '25/1',
 }
 
+/** Without an `id` one is made up. */
+const SourcePost = Type.Composite([Type.Omit(SourceBody, ['id']), Type.Object({ id: Type.Optional(Uuid) })])
 /** What every flow has, besides the members of its format, in their place or at the top. */
 const FlowPost = Type.Composite([Type.Omit(FlowCommon, ['id']), Type.Object({ id: Type.Optional(Uuid), format: FormatText })])
 
@@ -68,10 +70,13 @@ export const directOperations: Operations = {
     extension: true,
     summary: 'Make a source',
     description: 'A source made so outlives its last flow. Without an `id` one is made up.',
-    requestBody: body('The source.', SourceBody, sourceBody),
-    responses: { 201: answer('The source.', SourceDocument, example.source), ...failingWithBody(400, 409) },
+    requestBody: body('The source.', SourcePost, sourceBody),
+    responses: {
+      201: made('The source.', SourceDocument, example.source, `/sources/${example.SOURCE_ID}`),
+      ...failingWithBody(400, 409),
+    },
   },
-  'POST_sources-batch': batch('sources', SourceBody, sourceBody),
+  'POST_sources-batch': batch('sources', SourcePost, sourceBody),
   'PUT_sources-sourceId': {
     method: 'put',
     path: '/sources/{sourceId}',
@@ -93,9 +98,12 @@ export const directOperations: Operations = {
     description:
       'As `PUT /flows/{flowId}`, but never replaces one. Members of `essence_parameters` may also stand at the top, with rates and ratios as `"25/1"`. Without an `id` one is made up.',
     requestBody: body('The flow.', FlowPost, flatFlow),
-    responses: { 201: answer('The flow.', FlowDocument, example.flow), ...failingWithBody(400, 409) },
+    responses: {
+      201: made('The flow.', FlowDocument, example.flow, `/flows/${example.VIDEO_ID}`),
+      ...failingWithBody(400, 409),
+    },
   },
-  'POST_flows-batch': batch('flows', FlowPut, example.videoPut),
+  'POST_flows-batch': batch('flows', FlowPost, flatFlow),
   'PUT_flows-flowId-tags': replaceTags('flow', flowId),
   POST_objects: {
     method: 'post',
@@ -107,7 +115,7 @@ export const directOperations: Operations = {
       'The bytes lie where `get_urls` say. The object can be read before a first segment uses it and stays when the last one goes; segments re-use it without `get_urls` of their own.',
     requestBody: body('The object.', ObjectBody, objectBody),
     responses: {
-      201: answer('Registered.', Type.Object({ id: Type.String() }), { id: objectBody.id }),
+      201: made('Registered.', Type.Object({ id: Type.String() }), { id: objectBody.id }, `/objects/${objectBody.id}`),
       ...failingWithBody(400, 409),
     },
   },

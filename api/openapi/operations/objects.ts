@@ -4,7 +4,7 @@ import { InstancePost } from '../../../src/domain/object-instances.ts'
 import { Uuid } from '../../../src/domain/validate.ts'
 import * as example from '../examples.ts'
 import type { Operations } from '../model.ts'
-import { deletedViews, inQuery, limit, objectId, page, tagFilters, urlOptions } from '../parameters.ts'
+import { deletedViews, headUrls, inQuery, limit, objectId, page, tagFilters, urlOptions } from '../parameters.ts'
 import { bodyWithExamples, empty, failing, failingWithBody, listing, noContent } from '../responses.ts'
 
 export const objectOperations: Operations = {
@@ -18,6 +18,7 @@ export const objectOperations: Operations = {
     parameters: [
       objectId,
       ...urlOptions,
+      headUrls,
       ...tagFilters('flow_tag', 'flows in `referenced_by_flows`', 'Leeds'),
       ...deletedViews,
       page,

@@ -1,24 +1,34 @@
-import { Type } from '@sinclair/typebox'
+import { type TSchema, Type } from '@sinclair/typebox'
 import { StorageAnswer, StoragePost } from '../../../src/domain/flow-storage.ts'
 import { FlowSegment } from '../../../src/domain/segment-list.ts'
-import { SegmentPost } from '../../../src/domain/segment-schema.ts'
+import { SegmentPost, SegmentTags } from '../../../src/domain/segment-schema.ts'
 import * as example from '../examples.ts'
-import type { Operations } from '../model.ts'
+import type { Operations, RequestBody } from '../model.ts'
 import {
   deletedViews,
   deletionOptions,
   flowId,
+  headUrls,
   includeObjectTimerange,
   limit,
   objectIdFilter,
   ofDeletion,
   page,
   reverseOrder,
+  segmentTagFilters,
   timerange,
   urlOptions,
 } from '../parameters.ts'
-import { accepted, answer, bodyWithExamples, empty, failing, failingWithBody, listing, noContent } from '../responses.ts'
+import { accepted, answer, bodyWithExamples, empty, failing, failingWithBody, listing, noContent, onlyFailing } from '../responses.ts'
 import { SegmentFailures } from '../schemas.ts'
+
+const withTags = (schema: TSchema) => Type.Intersect([schema, SegmentTags])
+
+const segmentBody = (schema: TSchema): RequestBody =>
+  bodyWithExamples('One segment or a list.', Type.Union([schema, Type.Array(schema)]), {
+    one: { summary: 'A segment whose object was uploaded', value: example.segmentPost },
+    many: { summary: 'Several, one with an object elsewhere', value: [example.segmentPost, example.externalSegmentPost] },
+  })
 
 export const segmentOperations: Operations = {
   'GET_flows-flowId-segments': {
@@ -34,6 +44,8 @@ export const segmentOperations: Operations = {
       objectIdFilter,
       includeObjectTimerange,
       ...urlOptions,
+      headUrls,
+      ...segmentTagFilters,
       ...deletedViews,
       ofDeletion,
       reverseOrder,
@@ -44,6 +56,14 @@ export const segmentOperations: Operations = {
       200: listing('segments', 'The segments.', Type.Array(FlowSegment), [example.segment, example.verboseSegment]),
       ...failing(400, 404),
     },
+    extended: {
+      responses: {
+        200: listing('segments', 'The segments.', Type.Array(withTags(FlowSegment)), [
+          { ...example.segment, tags: { goal: 'home' } },
+          example.verboseSegment,
+        ]),
+      },
+    },
   },
   'POST_flows-flowId-segments': {
     method: 'post',
@@ -53,10 +73,7 @@ export const segmentOperations: Operations = {
     description:
       'Places media objects on the timeline of a flow: one segment, or a list of up to 5000. An object is either uploaded to storage that was allocated here, in use already, or new and elsewhere, with `get_urls`. Segments may not overlap. Of a list the good segments are registered and the others given back; a segment that is there already, identically, counts as good. A list with a malformed segment is refused whole.',
     parameters: [flowId],
-    requestBody: bodyWithExamples('One segment or a list.', Type.Union([SegmentPost, Type.Array(SegmentPost)]), {
-      one: { summary: 'A segment whose object was uploaded', value: example.segmentPost },
-      many: { summary: 'Several, one with an object elsewhere', value: [example.segmentPost, example.externalSegmentPost] },
-    }),
+    requestBody: segmentBody(SegmentPost),
     responses: {
       200: answer(
         'Some segments of a list were not registered; these, in the order of the request.',
@@ -65,6 +82,20 @@ export const segmentOperations: Operations = {
       ),
       201: empty('All are registered.'),
       ...failingWithBody(400, 403, 404),
+    },
+    extended: {
+      requestBody: {
+        ...segmentBody(withTags(SegmentPost)),
+        description: `${segmentBody(SegmentPost).description} As \`multipart/form-data\` one segment together with the bytes of its object: the part \`segment\` first, then the part \`file\`, and no other. The bytes are stored, under an allocation that is made where there is none, and then the segment is registered; when anything fails, neither is left. A flow without \`container\` gets it from the type of the file.`,
+        content: {
+          ...segmentBody(withTags(SegmentPost)).content,
+          'multipart/form-data': {
+            schema: Type.Object({ segment: withTags(SegmentPost), file: Type.String({ format: 'binary' }) }),
+            example: { segment: { ...example.segmentPost, tags: { goal: 'home' } }, file: 'the bytes' },
+          },
+        },
+      },
+      responses: onlyFailing(409, 507),
     },
   },
   'DELETE_flows-flowId-segments': {

@@ -22,7 +22,7 @@ Examples:
   tams users log`
 
 const change = async (name: string, body: object): Promise<void> => {
-  await withStore((deps) => userUseCases(deps).update(operator(), name, body))
+  await withStore((deps) => userUseCases(deps).update(operator(), name, () => body))
 }
 
 export const usersCommand = (program: Command): void => {

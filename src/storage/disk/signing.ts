@@ -1,10 +1,10 @@
 import { timingSafeEqual } from 'node:crypto'
 
-/** What a signature allows: `read` is GET and HEAD. */
-export type Access = 'read' | 'write'
+/** What a signature allows: `read` is GET and HEAD, `head` only HEAD. */
+export type Access = 'read' | 'head' | 'write'
 
 export interface Signer {
-  /** `expires` in seconds since the Unix epoch. `contentType` is part of what a `write` signature allows, and '' for `read`. */
+  /** `expires` in seconds since the Unix epoch. `contentType` is part of what a `write` signature allows, and '' otherwise. */
   sign(access: Access, key: string, expires: number, contentType: string): string
   /** In a time that does not depend on where the signatures differ. */
   matches(signature: string, access: Access, key: string, expires: number, contentType: string): boolean

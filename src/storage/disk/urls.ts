@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.ts'
 import { invalid } from '../../core/errors.ts'
 import type { DownloadUrlOptions, UploadTarget, UploadUrlOptions } from '../media.ts'
-import { createSigner } from './signing.ts'
+import { type Access, createSigner } from './signing.ts'
 import { keyToUrlPath } from './url-path.ts'
 
 export type MediaMethod = 'GET' | 'HEAD' | 'PUT'
@@ -17,6 +17,9 @@ export interface MediaUrls {
   plain(key: string): string | undefined
   verify(method: MediaMethod, key: string, query: URLSearchParams): Verification
 }
+
+/** The signatures that are good for a method. */
+const ACCESSES = { GET: ['read'], HEAD: ['read', 'head'], PUT: ['write'] } as const satisfies Record<MediaMethod, readonly Access[]>
 
 /** A quarter of the validity, so that a page asked for again soon has the same URLs and caches can use them. */
 const stableSeconds = (validity: number): number => Math.max(60, Math.floor(validity / 4))
@@ -42,11 +45,12 @@ export const createMediaUrls = ({ storageId, secret, clock, publicBaseUrl }: Url
       return { url: `${baseUrl}${storagePath}${keyToUrlPath(key)}?${query}`, headers: { 'content-type': contentType } }
     },
 
-    download(key, { baseUrl, expiresInSeconds, nowUs }) {
+    download(key, { baseUrl, expiresInSeconds, nowUs, method }) {
       const stable = stableSeconds(expiresInSeconds)
       const now = nowUs === undefined ? nowSeconds() : Number(nowUs) / 1e6
       const expires = Math.ceil((now + expiresInSeconds) / stable) * stable
-      return `${baseUrl}${storagePath}${keyToUrlPath(key)}?expires=${expires}&signature=${signer.sign('read', key, expires, '')}`
+      const signature = signer.sign(method === 'HEAD' ? 'head' : 'read', key, expires, '')
+      return `${baseUrl}${storagePath}${keyToUrlPath(key)}?expires=${expires}&signature=${signature}`
     },
 
     plain: (key) => (publicBaseUrl === undefined ? undefined : `${publicBaseUrl}${storagePath}${keyToUrlPath(key)}`),
@@ -57,9 +61,10 @@ export const createMediaUrls = ({ storageId, secret, clock, publicBaseUrl }: Url
       const expiresText = query.get('expires') ?? ''
       if (!/^[1-9]\d{0,11}$/.test(expiresText)) return { state: 'wrong' }
       const expires = Number(expiresText)
-      const access = method === 'PUT' ? 'write' : 'read'
-      const contentType = access === 'write' ? (query.get('content-type') ?? '') : ''
-      if (!contentType.isWellFormed() || !signer.matches(signature, access, key, expires, contentType)) return { state: 'wrong' }
+      const accesses = ACCESSES[method]
+      const contentType = method === 'PUT' ? (query.get('content-type') ?? '') : ''
+      if (!contentType.isWellFormed()) return { state: 'wrong' }
+      if (!accesses.some((access) => signer.matches(signature, access, key, expires, contentType))) return { state: 'wrong' }
       const secondsLeft = Math.floor(expires - nowSeconds())
       return secondsLeft < 0 ? { state: 'expired' } : { state: 'valid', expires, secondsLeft, contentType }
     },

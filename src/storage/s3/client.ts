@@ -17,6 +17,8 @@ export interface S3ClientOptions {
   readonly maxAttempts?: number | undefined
   /** Milliseconds until an attempt without an answer, or a body without bytes, is given up. Default: 30 s. */
   readonly idleTimeoutMs?: number | undefined
+  /** Told of every operation with all its attempts, `GetObject` …: until the head of its answer, or its failure. Must not throw. */
+  readonly onOperation?: ((operation: string, seconds: number, succeeded: boolean) => void) | undefined
 }
 
 const CONNECT_TIMEOUT_MS = 5000
@@ -60,6 +62,7 @@ export const createBucket = (options: S3ClientOptions): Bucket => {
     },
   })
   addContentMd5(client)
+  if (options.onOperation) watch(client, options.onOperation)
   return {
     client,
     name: options.bucket,
@@ -82,6 +85,24 @@ export const createBucket = (options: S3ClientOptions): Bucket => {
       }
     },
   }
+}
+
+const watch = (client: S3Client, onOperation: NonNullable<S3ClientOptions['onOperation']>): void => {
+  client.middlewareStack.add(
+    (next, { commandName }) =>
+      async (args) => {
+        const started = performance.now()
+        let succeeded = false
+        try {
+          const result = await next(args)
+          succeeded = true
+          return result
+        } finally {
+          onOperation((commandName ?? 'unknown').replace(/Command$/, ''), (performance.now() - started) / 1000, succeeded)
+        }
+      },
+    { step: 'initialize', name: 'watch' },
+  )
 }
 
 /** Servers older than 2025 ask for Content-MD5 where the SDK sends only a CRC32 (DeleteObjects, PutBucketCors). */

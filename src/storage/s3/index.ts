@@ -6,5 +6,6 @@
  * revoked; where a server ignores `If-None-Match`, two first writers of one key at the same moment are not told apart; bytes sent
  * by presigned URLs carry what checksum headers the client adds, and AWS takes only `Content-MD5` among the unsigned ones.
  */
+export type { S3ClientOptions } from './client.ts'
 export type { Finding } from './inspect.ts'
 export { createS3Store, type S3Store, type S3StoreOptions } from './store.ts'

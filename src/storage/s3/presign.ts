@@ -10,8 +10,9 @@ export interface SigningCredentials {
 }
 
 export interface Presigner {
-  /** The signed GET URL of `key`, as the SDK's presigner would write it. `signedAtMs`: Unix time, whole seconds count. */
+  /** The signed URL of `key`, as the SDK's presigner would write it. `signedAtMs`: Unix time, whole seconds count. */
   get(key: string, options: PresignOptions): string
+  head(key: string, options: PresignOptions): string
 }
 
 export interface PresignOptions {
@@ -21,7 +22,7 @@ export interface PresignOptions {
 }
 
 /**
- * Signature Version 4 in the query, for GET alone: the SDK needs about 0.3 ms for one URL, and a page of segments has hundreds.
+ * Signature Version 4 in the query, for GET and HEAD alone: the SDK needs about 0.3 ms for one URL, and a page of segments has hundreds.
  * `bucketUrl` is where keys begin, without the slash in front of them. What all URLs of one moment share is computed once.
  */
 export const createPresigner = (bucketUrl: string, region: string): Presigner => {
@@ -42,28 +43,34 @@ export const createPresigner = (bucketUrl: string, region: string): Presigner =>
       `X-Amz-Algorithm=${ALGORITHM}&X-Amz-Content-Sha256=${UNSIGNED}` +
       `&X-Amz-Credential=${escapeText(`${credentials.accessKeyId}/${scope}`)}` +
       `&X-Amz-Date=${moment}&X-Amz-Expires=${expiresInSeconds}${token}`
-    const after = '&X-Amz-SignedHeaders=host&x-id=GetObject'
+    const after = '&X-Amz-SignedHeaders=host'
     const dayKey = hmac(`AWS4${credentials.secretAccessKey}`, day)
     const signingKey = hmac(hmac(hmac(dayKey, region), 's3'), 'aws4_request')
     prepared = {
       options,
       before,
       after,
-      canonicalEnd: `\n${before}${after}\nhost:${host}\n\nhost\n${UNSIGNED}`,
       textStart: `${ALGORITHM}\n${moment}\n${scope}\n`,
       signingKey,
     }
     return prepared
   }
 
+  const headersEnd = `\nhost:${host}\n\nhost\n${UNSIGNED}`
+
+  /** `operation`: what the SDK says besides in the query. */
+  const sign = (method: string, operation: string, key: string, options: PresignOptions): string => {
+    const { before, after, textStart, signingKey } = prepare(options)
+    const path = `${pathStart}/${keyToPath(key)}`
+    const request = `${method}\n${path}\n${before}${after}${operation}${headersEnd}`
+    const canonical = new Bun.CryptoHasher('sha256').update(request).digest('hex')
+    const signature = new Bun.CryptoHasher('sha256', signingKey).update(textStart + canonical).digest('hex')
+    return `${urlStart}${path}?${before}&X-Amz-Signature=${signature}${after}${operation}`
+  }
+
   return {
-    get(key, options) {
-      const { before, after, canonicalEnd, textStart, signingKey } = prepare(options)
-      const path = `${pathStart}/${keyToPath(key)}`
-      const canonical = new Bun.CryptoHasher('sha256').update(`GET\n${path}${canonicalEnd}`).digest('hex')
-      const signature = new Bun.CryptoHasher('sha256', signingKey).update(textStart + canonical).digest('hex')
-      return `${urlStart}${path}?${before}&X-Amz-Signature=${signature}${after}`
-    },
+    get: (key, options) => sign('GET', '&x-id=GetObject', key, options),
+    head: (key, options) => sign('HEAD', '', key, options),
   }
 }
 
@@ -71,7 +78,6 @@ interface Prepared {
   readonly options: PresignOptions
   readonly before: string
   readonly after: string
-  readonly canonicalEnd: string
   readonly textStart: string
   readonly signingKey: Uint8Array
 }

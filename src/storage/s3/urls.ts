@@ -75,8 +75,11 @@ export const createUrls = ({ bucket, bucketUrl, region, credentials, clock, publ
       return { url, headers }
     },
 
-    download: (key, { expiresInSeconds }) =>
-      presigner.get(key, { credentials: credentials.current(), ...stableWindow(nowMs(), expiresInSeconds) }),
+    download: (key, { expiresInSeconds, method }) =>
+      presigner[method === 'HEAD' ? 'head' : 'get'](key, {
+        credentials: credentials.current(),
+        ...stableWindow(nowMs(), expiresInSeconds),
+      }),
 
     plain: (key) => (plainStart === undefined ? undefined : `${plainStart}/${keyToPath(key)}`),
   }

@@ -1,1 +1,2 @@
+export { copySqlite, inspectSqlite } from './copy.ts'
 export { type OpenSqliteOptions, openSqliteTables, type SqliteTables } from './sqlite-tables.ts'

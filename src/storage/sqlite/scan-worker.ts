@@ -1,3 +1,4 @@
+import { yieldToOtherThreads } from '../../core/thread-priority.ts'
 import { Connection, type SqlRow } from './connection.ts'
 import { columnBuilder } from './scan-columns.ts'
 import { type ColumnBuffers, type ScanAnswer, type ScanColumn, type ScanRequest, VERSIONS_SQL } from './scan-protocol.ts'
@@ -8,6 +9,8 @@ import type { SqlValue } from './table-info.ts'
 // of the server. It imports nothing large, to start quickly: Arrow objects are made by the receiver, from these buffers.
 
 declare const self: Worker
+
+yieldToOtherThreads()
 
 const BATCH_ROWS = 65_536
 const BATCH_TEXT_BYTES = 32 * 1024 * 1024

@@ -72,14 +72,21 @@ export class Batch {
 
   async run(work: Work, { anyLog, timeoutMs }: RunOptions): Promise<Outcome> {
     const { engine, checkLocks } = this.options
+    const { locks } = this
+    const rows: string[] = []
     for (;;) {
       const onLock = (keys: readonly string[]) => this.#lookUpLocks(keys)
-      const { locks } = this
       const tx = new VastWriteTx({ snapshot: this.#snapshot, merged: this.#merged, locks, hints: engine.hints, checkLocks, anyLog, onLock })
       try {
+        await locks.acquire(tx, rows)
         const value = await limited(work(tx), timeoutMs)
         if (tx.again) return { kind: 'again', reason: tx.again }
-        if (!this.#merged.merge(tx.changes)) continue
+        const row = this.#merged.merge(tx.changes)
+        if (row !== undefined) {
+          // Those that change this row go one by one from now on, instead of all again each time that one of them is through.
+          rows.push(`row ${row}`)
+          continue
+        }
         if (tx.changes.touched.size > 0) for (const key of tx.locks) this.#slots.add(lockSlot(key))
         return { kind: 'done', value }
       } catch (error) {

@@ -8,10 +8,14 @@ import type { ColumnTerm, RowQuery, RowSource, SourceRow } from './row-source.ts
 
 /** A snapshot with changes upon it, the later layer over the earlier one: what a work sees of its own writes and of those before it. */
 export class BufferedSource implements RowSource {
-  /** @param layers Earliest first. */
+  /**
+   * @param layers Earliest first.
+   * @param onFind Hears of each look-up of a key, before it is made.
+   */
   constructor(
     private readonly base: RowSource,
     private readonly layers: readonly ChangeBuffer[],
+    private readonly onFind: (table: TableName, text: string) => void = () => {},
   ) {}
 
   async *rows(table: TableName, query: RowQuery): AsyncGenerator<readonly SourceRow[]> {
@@ -38,6 +42,7 @@ export class BufferedSource implements RowSource {
 
   async find(table: TableName, key: readonly Scalar[]): Promise<SourceRow | undefined> {
     const text = keyText(key)
+    this.onFind(table, text)
     for (const layer of this.layers.toReversed()) {
       const change = layer.get(table, text)
       if (change) return change.row

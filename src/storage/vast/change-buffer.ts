@@ -10,7 +10,7 @@ export interface Change {
   readonly row: SourceRow | undefined
   /** Which cells are set, where `rowId` and `row` are both there. */
   readonly columns: ReadonlySet<string>
-  /** The number of the change of an earlier work that this one was made upon; 0 for the snapshot. */
+  /** How many works had been merged when the row was first read; it may have been changed since. */
   readonly basis: number
 }
 
@@ -50,17 +50,18 @@ export class MergedChanges {
   readonly #numbers = new Map<TableName, Map<string, number>>()
   #count = 0
 
-  /** The number of the work that changed the row last; 0 for none. */
-  numberOf(table: TableName, key: string): number {
-    return this.#numbers.get(table)?.get(key) ?? 0
+  /** How many works have been merged. */
+  get count(): number {
+    return this.#count
   }
 
   /**
-   * Takes the changes of a work over, or refuses: then another work has changed one of its rows meanwhile (they share no lock), and it
-   * has to run again.
+   * Takes the changes of a work over, or names a row that another work has changed since this one read it (they share no lock): then
+   * nothing is taken, and the work has to run again.
    */
-  merge(changes: ChangeBuffer): boolean {
-    for (const [table, rows] of changes.tables()) for (const [key, { basis }] of rows) if (this.numberOf(table, key) !== basis) return false
+  merge(changes: ChangeBuffer): string | undefined {
+    for (const [table, rows] of changes.tables())
+      for (const [key, { basis }] of rows) if ((this.#numbers.get(table)?.get(key) ?? 0) > basis) return `${table} ${key}`
     this.#count += 1
     for (const [table, rows] of changes.tables()) {
       const numbers = this.#numbers.getOrInsertComputed(table, () => new Map())
@@ -71,6 +72,6 @@ export class MergedChanges {
     }
     for (const table of changes.touched) this.buffer.touched.add(table)
     this.buffer.log.push(...changes.log)
-    return true
+    return undefined
   }
 }

@@ -1,6 +1,7 @@
 import { TamsError } from '../../core/errors.ts'
 import {
   batchOfRows,
+  type ClientOptions,
   Conflict,
   type RetryTools,
   systemTools,
@@ -35,6 +36,8 @@ export interface OpenEngineOptions {
   /** Clock, chance and waiting of retries. */
   readonly tools?: RetryTools | undefined
   readonly log?: ((message: string, detail: Readonly<Record<string, unknown>>) => void) | undefined
+  /** Told of every request, for statistics; must not throw. */
+  readonly onAnswer?: ClientOptions['onAnswer']
 }
 
 const TIMEOUT_MS = 30_000
@@ -73,6 +76,7 @@ const connect = async (options: OpenEngineOptions, tools: RetryTools): Promise<V
       tls: { verify: options.tlsVerify },
       timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
       tools,
+      onAnswer: options.onAnswer,
       onWarning: (message, error) => log?.(message, { reason: String(error) }),
     })
   } catch (cause) {

@@ -57,6 +57,8 @@ export const walk = async (source: RowSource, hints: Hints, request: Walk): Prom
   let at = start
   // Where the first row is likely to be, and the last.
   let near = positionOf(descending ? hint?.last : hint?.first, sign)
+  // Out of date, or of rows beyond those asked for.
+  if (near !== undefined && near > end) near = undefined
   let far = positionOf(descending ? hint?.first : hint?.last, sign)
   let target = limit + 1
   let width: bigint | undefined = openStart && near === undefined ? undefined : seen.width(target)

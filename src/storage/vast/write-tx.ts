@@ -40,11 +40,17 @@ export class VastWriteTx extends VastReadTx implements WriteTx {
   readonly locks = new Set<string>()
   /** Set when nothing of this run may be kept, whatever the work makes of the error. */
   again: RunAgain | undefined
+  /** How many works had been merged when a row was first looked up, by table and key. */
+  readonly #firstRead: ReadonlyMap<string, number>
+  /** What the snapshot has under the keys of rows to insert or put. */
+  readonly #stored = new Map<TableName, Map<string, SourceRow>>()
   #locking: Promise<void> = Promise.resolve()
 
   constructor(private readonly options: WriteTxOptions) {
     const changes = new ChangeBuffer()
-    const buffered = new BufferedSource(options.snapshot, [options.merged.buffer, changes])
+    const firstRead = new Map<string, number>()
+    const onFind = (table: TableName, text: string) => firstRead.getOrInsertComputed(`${table} ${text}`, () => options.merged.count)
+    const buffered = new BufferedSource(options.snapshot, [options.merged.buffer, changes], onFind)
     const source = options.anyLog
       ? buffered
       : new LogSource(buffered, (reason) => {
@@ -52,6 +58,7 @@ export class VastWriteTx extends VastReadTx implements WriteTx {
         })
     super(source, options.hints)
     this.changes = changes
+    this.#firstRead = firstRead
   }
 
   async lock(keys: readonly string[]): Promise<void> {
@@ -69,12 +76,13 @@ export class VastWriteTx extends VastReadTx implements WriteTx {
     await this.#write(async () => {
       const facts = this.#checked(table, rows)
       const keys = rows.map((row) => keyOf(facts, row))
+      const { count } = this.options.merged
       if (!OWN_KEYS.has(table)) await this.#load(table, keys)
       const texts = keys.map(keyText)
       const seen = new Set<string>()
-      const at = texts.findIndex((text) => seen.size === seen.add(text).size || this.#current(table, text).row !== undefined)
+      const at = texts.findIndex((text) => seen.size === seen.add(text).size || this.#isThere(table, text))
       if (at >= 0) throw new TamsError('exists', `A row of ${table} with the key (${keys[at]?.join(', ')}) is there already`)
-      this.#place(facts, rows, texts)
+      this.#place(facts, rows, texts, count)
       // An entry that gets its number was in the log before, and marks put together are what they were.
       if (rows.length > 0 && table !== 'event_log' && table !== 'changes') this.changes.touched.add(table)
     })
@@ -84,8 +92,9 @@ export class VastWriteTx extends VastReadTx implements WriteTx {
     await this.#write(async () => {
       const facts = this.#checked(table, rows)
       const keys = rows.map((row) => keyOf(facts, row))
+      const { count } = this.options.merged
       await this.#load(table, keys)
-      this.#place(facts, rows, keys.map(keyText))
+      this.#place(facts, rows, keys.map(keyText), count)
       if (rows.length > 0) this.changes.touched.add(table)
     })
   }
@@ -94,22 +103,24 @@ export class VastWriteTx extends VastReadTx implements WriteTx {
     return this.#write(async () => {
       checkSet(table, set)
       const facts = tableFacts(table)
-      let count = 0
-      for (const { text, change, row } of await this.#matching(facts, where, facts.columnNames)) {
-        const stays = change?.rowId !== undefined && change.row ? change.columns : NO_COLUMNS
-        this.#set(table, text, { row: { ...row, ...(set as SourceRow) }, columns: stays.union(new Set(Object.keys(set))) }, row)
-        count += 1
+      const { count } = this.options.merged
+      const found = await this.#matching(facts, where, facts.columnNames)
+      for (const row of found) {
+        const text = keyText(keyOf(facts, row))
+        const columns = new Set(Object.keys(set)).union(this.#change(table, text)?.columns ?? NO_COLUMNS)
+        this.#set(table, text, { row: { ...row, ...(set as SourceRow) }, columns }, row, count)
       }
-      if (count > 0) this.changes.touched.add(table)
-      return count
+      if (found.length > 0) this.changes.touched.add(table)
+      return found.length
     })
   }
 
   async delete<N extends TableName>(table: N, where: Predicate): Promise<number> {
     return this.#write(async () => {
       const facts = tableFacts(table)
+      const { count } = this.options.merged
       const found = await this.#matching(facts, where, facts.key)
-      for (const { text, row } of found) this.#set(table, text, { row: undefined, columns: NO_COLUMNS }, row)
+      for (const row of found) this.#set(table, keyText(keyOf(facts, row)), { row: undefined, columns: NO_COLUMNS }, row, count)
       if (found.length > 0 && table !== 'changes') this.changes.touched.add(table)
       return found.length
     })
@@ -149,8 +160,6 @@ export class VastWriteTx extends VastReadTx implements WriteTx {
     return facts
   }
 
-  readonly #stored = new Map<TableName, Map<string, SourceRow>>()
-
   /** Looks up what the snapshot has under these keys. */
   async #load(table: TableName, keys: readonly (readonly Scalar[])[]): Promise<void> {
     const found = await Promise.all(keys.map((key) => this.options.snapshot.find(table, key)))
@@ -159,42 +168,41 @@ export class VastWriteTx extends VastReadTx implements WriteTx {
     this.assertOpen()
   }
 
-  /** The row as it is now for this work: changed by itself, by one before it, or as in the snapshot. */
-  #current(table: TableName, text: string): { readonly change: Change | undefined; readonly row: SourceRow | undefined } {
-    const change = this.changes.get(table, text) ?? this.options.merged.buffer.get(table, text)
-    return { change, row: change ? change.row : this.#stored.get(table)?.get(text) }
+  /** What this work, or one before it, has made of the row. */
+  #change(table: TableName, text: string): Change | undefined {
+    return this.changes.get(table, text) ?? this.options.merged.buffer.get(table, text)
   }
 
-  #place(facts: TableFacts, rows: readonly unknown[], texts: readonly string[]): void {
+  #isThere(table: TableName, text: string): boolean {
+    const change = this.#change(table, text)
+    return change ? change.row !== undefined : this.#stored.get(table)?.has(text) === true
+  }
+
+  #place(facts: TableFacts, rows: readonly unknown[], texts: readonly string[], count: number): void {
     const columns = new Set(facts.columnNames.filter((column) => !facts.key.includes(column)))
     for (const [i, row] of (rows as readonly SourceRow[]).entries()) {
       const text = texts[i] ?? ''
-      this.#set(facts.name, text, { row: { ...row }, columns }, this.#stored.get(facts.name)?.get(text))
+      this.#set(facts.name, text, { row: { ...row }, columns }, this.#stored.get(facts.name)?.get(text), count)
     }
   }
 
-  /** @param stored The row as it was read, in case that nobody has changed it before. */
-  #set(table: TableName, text: string, next: Pick<Change, 'row' | 'columns'>, stored: SourceRow | undefined): void {
-    const own = this.changes.get(table, text)
-    const before = own ?? this.options.merged.buffer.get(table, text)
-    const rowId = before ? before.rowId : stored?.[ROW_ID]
-    const basis = own ? own.basis : this.options.merged.numberOf(table, text)
+  /**
+   * @param stored The row as it was read, in case that nobody has changed it before.
+   * @param count How many works had been merged when it was read, unless it was read before.
+   */
+  #set(table: TableName, text: string, next: Pick<Change, 'row' | 'columns'>, stored: SourceRow | undefined, count: number): void {
+    const change = this.#change(table, text)
+    const rowId = change ? change.rowId : stored?.[ROW_ID]
+    const basis = this.changes.get(table, text)?.basis ?? this.#firstRead.get(`${table} ${text}`) ?? count
     this.changes.set(table, text, { ...next, rowId, basis })
   }
 
-  /** The rows that pass, as they are now. */
-  async #matching(facts: TableFacts, where: Predicate, columns: readonly string[]) {
+  async #matching(facts: TableFacts, where: Predicate, columns: readonly string[]): Promise<readonly SourceRow[]> {
     const { terms, rest, never } = split(facts, compile(facts, where))
-    const found: { readonly text: string; readonly change: Change | undefined; readonly row: SourceRow }[] = []
-    if (never) return found
+    if (never) return []
+    const found: SourceRow[] = []
     const query = { columns: [...new Set([...columns, ...rest.flatMap(columnsOf)])], where: terms, rowIds: true }
-    for await (const chunk of this.source.rows(facts.name, query))
-      for (const row of await keepAll(this.source, rest, chunk)) {
-        const text = keyText(keyOf(facts, row))
-        const { change, row: changed } = this.#current(facts.name, text)
-        if (change && !changed) continue
-        found.push({ text, change, row: changed ?? row })
-      }
+    for await (const chunk of this.source.rows(facts.name, query)) found.push(...(await keepAll(this.source, rest, chunk)))
     this.assertOpen()
     return found
   }

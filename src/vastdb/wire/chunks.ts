@@ -5,7 +5,7 @@ import { batchOfData } from './build.ts'
 import { concatData } from './combine.ts'
 import { encodeData, type Frame } from './frames.ts'
 import { type EncodeOptions, encodeBatchMessage, encodeEnd, encodeSchemaMessage } from './ipc.ts'
-import { readBatch } from './ipc-batch.ts'
+import { type Columns, readColumns } from './ipc-batch.ts'
 import { joinLeaves, splitLeaves } from './leaf-columns.ts'
 import { leafCount } from './leaves.ts'
 import { WireError } from './wire-error.ts'
@@ -20,7 +20,7 @@ export interface Chunk {
 
 interface StreamState {
   schema: Schema | undefined
-  batches: RecordBatch[]
+  batches: Columns[]
   leaves: Data[]
 }
 
@@ -49,7 +49,7 @@ export class ChunkAssembler {
     }
     if (state.schema === undefined) throw this.#error(frame, `a ${message.kind} message before a schema`)
     if (message.kind === 'batch') {
-      state.batches.push(readBatch(state.schema, message.header, message.body, message.bodyOffset))
+      state.batches.push(readColumns(state.schema, message.header, message.body, message.bodyOffset))
       return undefined
     }
     return this.#close(frame, state, state.schema)
@@ -75,11 +75,11 @@ export class ChunkAssembler {
     state.batches = []
     if (this.#expected === 0) {
       if (schema.fields.length > 0) throw this.#error(frame, `${schema.fields.length} columns, none were asked for`)
-      const rows = batches.reduce((sum, batch) => sum + batch.numRows, 0)
+      const rows = batches.reduce((sum, batch) => sum + batch.rows, 0)
       return { stream: frame.stream, nextRowId: frame.nextRowId, batch: batchOfData([], [], rows) }
     }
     schema.fields.forEach((field, i) => {
-      const parts = batches.flatMap((batch) => batch.data.children[i] ?? [])
+      const parts = batches.flatMap(({ columns }) => columns[i] ?? [])
       state.leaves.push(...splitLeaves(concatData(field.type, parts)))
     })
     if (state.leaves.length > this.#expected) throw this.#error(frame, `${state.leaves.length} leaf columns, expected ${this.#expected}`)

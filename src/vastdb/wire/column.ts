@@ -13,10 +13,9 @@ export interface ColumnBuffers {
 /** Arrow data of `type` out of its buffers and children. */
 export const columnOf = (type: DataType, buffers: ColumnBuffers, children: readonly Data[] = []): Data => {
   const { offsets, values, validity } = buffers
-  const given = {
-    ...(offsets === undefined ? {} : { [BufferType.OFFSET]: offsets }),
-    ...(values === undefined ? {} : { [BufferType.DATA]: values }),
-    ...(validity === undefined ? {} : { [BufferType.VALIDITY]: validity }),
-  }
+  const given: Record<number, ArrayBufferView> = {}
+  if (offsets !== undefined) given[BufferType.OFFSET] = offsets
+  if (values !== undefined) given[BufferType.DATA] = values
+  if (validity !== undefined) given[BufferType.VALIDITY] = validity
   return new Data(type, buffers.offset ?? 0, buffers.length, buffers.nulls, given, [...children])
 }

@@ -1,13 +1,24 @@
 // The body of a QueryData answer: frames without a length of their own, all integers little-endian.
 //   uint32 stream id   FFFFFFFF keep-alive · FFFFFFFE completed, the rest is ignored · FFFFFFFD failed: uint64 code, uint32 0
 //                      0 … n-1  data of that sub-split: uint64 next row id, one encapsulated Arrow message
-import { type Message, type MessageHeader, messageOf, PREFIX, readHeader, readPrefix } from './ipc-message.ts'
+import {
+  CONTINUATION,
+  type Message,
+  type MessageHeader,
+  messageOf,
+  PREFIX,
+  readHeader,
+  readPrefix,
+  type SchemaMemo,
+} from './ipc-message.ts'
 import { WireError } from './wire-error.ts'
 
 const KEEP_ALIVE = 0xffffffff
 const COMPLETED = 0xfffffffe
 const FAILED = 0xfffffffd
 const MAX_SUBSPLITS = 64
+/** Stream id and next row id. */
+const DATA_HEAD = 12
 const FIRST_ALLOCATION = 1024 * 1024
 
 export type Frame =
@@ -21,6 +32,8 @@ export interface FrameLimits {
   readonly subsplits?: number
   /** Largest body of one message in bytes. Default 2 GiB - 1. */
   readonly maxBody?: number
+  /** Schemas of earlier answers. */
+  readonly schemas?: SchemaMemo | undefined
 }
 
 /** Bytes collected until there are enough of them. The room grows with what arrives, not with what a length claims. */
@@ -77,6 +90,7 @@ type Step =
 export class FrameParser {
   readonly #subsplits: number
   readonly #maxBody: number
+  readonly #schemas: SchemaMemo | undefined
   #step: Step = { at: 'id' }
   #collector = new Collector(4)
   #consumed = 0
@@ -88,6 +102,7 @@ export class FrameParser {
   constructor(limits: FrameLimits = {}) {
     this.#subsplits = limits.subsplits ?? MAX_SUBSPLITS
     this.#maxBody = limits.maxBody ?? 2 ** 31 - 1
+    this.#schemas = limits.schemas
   }
 
   /** Whether the completed or failed marker has been read. */
@@ -95,11 +110,21 @@ export class FrameParser {
     return this.#step.at === 'done'
   }
 
-  /** The frames that `chunk` completes. */
-  push(chunk: Uint8Array): Frame[] {
+  /** The frames that `given` completes; their bodies are views over it where they lie in it whole. */
+  push(given: Uint8Array): Frame[] {
+    // What comes from a socket is a Buffer, whose `slice` does not copy.
+    const chunk = new Uint8Array(given.buffer, given.byteOffset, given.byteLength)
+    const view = new DataView(given.buffer, given.byteOffset, given.byteLength)
     let at = 0
     // A step may want nothing (a message without a body): it is taken at once, not with the next chunk.
     while (this.#step.at !== 'done' && (at < chunk.length || this.#collector.complete)) {
+      const size = this.#step.at === 'id' && this.#collector.length === 0 ? this.#within(chunk, view, at) : 0
+      if (size > 0) {
+        at += size
+        this.#consumed += size
+        this.#frameAt = this.#consumed
+        continue
+      }
       const taken = this.#collector.take(chunk, at)
       at += taken
       this.#consumed += taken
@@ -118,6 +143,45 @@ export class FrameParser {
       this.#consumed,
       `the body ends inside a frame that began at byte ${this.#frameAt} (reading ${this.#step.at})`,
     )
+  }
+
+  /**
+   * A frame of data, or a keep-alive, that lies whole in `chunk` from `at`: taken as it is, without a copy. Its size; 0 for everything else, which
+   * goes piece by piece.
+   */
+  #within(chunk: Uint8Array, view: DataView, at: number): number {
+    const left = chunk.length - at
+    if (left < 4) return 0
+    const stream = view.getUint32(at, true)
+    const start = this.#consumed
+    if (stream === KEEP_ALIVE) {
+      this.#frames.push({ kind: 'keep-alive', offset: start })
+      return 4
+    }
+    const metadataAt = at + DATA_HEAD + PREFIX
+    if (stream >= this.#subsplits || metadataAt > chunk.length || view.getUint32(at + DATA_HEAD, true) !== CONTINUATION) return 0
+    const length = view.getInt32(at + DATA_HEAD + 4, true)
+    const bodyAt = metadataAt + length
+    if (length < 0 || length % 8 !== 0 || bodyAt > chunk.length) return 0
+    const nextRowId = view.getBigUint64(at + 4, true)
+    if (length === 0) {
+      this.#frames.push({ kind: 'data', offset: start, stream, nextRowId, message: { kind: 'end' } })
+      return DATA_HEAD + PREFIX
+    }
+    const base = start + DATA_HEAD + PREFIX
+    const metadata = chunk.subarray(metadataAt, bodyAt)
+    const known = this.#schemas?.find(metadata)
+    if (known) {
+      this.#frames.push({ kind: 'data', offset: start, stream, nextRowId, message: { kind: 'schema', schema: known } })
+      return bodyAt - at
+    }
+    const header = readHeader(metadata, base)
+    const end = bodyAt + header.bodyLength
+    if (end > chunk.length || header.bodyLength > this.#maxBody) return 0
+    const message = messageOf(header, chunk.subarray(bodyAt, end), base + length)
+    if (message.kind === 'schema' && header.bodyLength === 0) this.#schemas?.keep(metadata, message.schema)
+    this.#frames.push({ kind: 'data', offset: start, stream, nextRowId, message })
+    return end - at
   }
 
   #go(step: Step, size: number): void {

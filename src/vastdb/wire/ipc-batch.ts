@@ -136,8 +136,14 @@ export const fixedWidth = (type: DataType): number => {
   throw new Error(`${type} has no fixed width`)
 }
 
-/** A record batch over the body of its message. Dictionaries and lz4 are refused; zstd is read. */
-export const readBatch = (schema: Schema, header: FlatTable, body: Uint8Array, bodyOffset: number): RecordBatch => {
+/** Columns of one length. */
+export interface Columns {
+  readonly rows: number
+  readonly columns: readonly Data[]
+}
+
+/** The columns of a record batch over the body of its message. Dictionaries and lz4 are refused; zstd is read. */
+export const readColumns = (schema: Schema, header: FlatTable, body: Uint8Array, bodyOffset: number): Columns => {
   const rows = header.i64(0)
   if (rows < 0n || rows > BigInt(MAX_BUFFER)) throw header.error(0, `a batch of ${rows} rows`)
   const compression = header.table(3, 'BodyCompression')
@@ -152,11 +158,17 @@ export const readBatch = (schema: Schema, header: FlatTable, body: Uint8Array, b
     node: 0,
     buffer: 0,
   }
-  const children = schema.fields.map((field) => {
+  const columns = schema.fields.map((field) => {
     const data = readData(cursor, field.type, field.name)
     if (data.length !== Number(rows)) throw header.error(0, `column ${field.name} has ${data.length} values, the batch ${rows} rows`)
     return data
   })
   if (cursor.node !== cursor.nodes.length) throw header.error(1, `${cursor.nodes.length} field nodes, the schema has ${cursor.node}`)
-  return new RecordBatch(schema, new Data(new Struct(schema.fields), 0, Number(rows), 0, undefined, children))
+  return { rows: Number(rows), columns }
+}
+
+/** The same as a record batch. */
+export const readBatch = (schema: Schema, header: FlatTable, body: Uint8Array, bodyOffset: number): RecordBatch => {
+  const { rows, columns } = readColumns(schema, header, body, bodyOffset)
+  return new RecordBatch(schema, new Data(new Struct(schema.fields), 0, rows, 0, undefined, [...columns]))
 }

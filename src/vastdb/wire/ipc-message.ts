@@ -7,7 +7,7 @@ import { WireError } from './wire-error.ts'
 
 /** Prefix of an encapsulated message in bytes: continuation marker and metadata length. */
 export const PREFIX = 8
-const CONTINUATION = 0xffffffff
+export const CONTINUATION = 0xffffffff
 /** More metadata than any schema of the protocol needs (64,000 columns take about 8 MB). */
 const MAX_METADATA = 64 * 1024 * 1024
 
@@ -15,6 +15,25 @@ export type Message =
   | { readonly kind: 'schema'; readonly schema: Schema }
   | { readonly kind: 'batch'; readonly header: FlatTable; readonly body: Uint8Array; readonly bodyOffset: number }
   | { readonly kind: 'end' }
+
+/** Metadata that is worth remembering: the schema of one column takes about 200 bytes. */
+const MEMO_BYTES = 1024
+const MEMO_SCHEMAS = 4096
+
+/** Schemas by the bytes that said them. Answers say the same few again and again: one in front of each column. */
+export class SchemaMemo {
+  readonly #known = new Map<string, Schema>()
+
+  find(metadata: Uint8Array): Schema | undefined {
+    return metadata.length > MEMO_BYTES ? undefined : this.#known.get(keyOf(metadata))
+  }
+
+  keep(metadata: Uint8Array, schema: Schema): void {
+    if (metadata.length <= MEMO_BYTES && this.#known.size < MEMO_SCHEMAS) this.#known.set(keyOf(metadata), schema)
+  }
+}
+
+const keyOf = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
 
 /** What the first bytes of a message say. `need` is how many bytes must be there before more can be said. */
 export type Prefix =

@@ -37,7 +37,7 @@ describe('at the start', () => {
       expect(await start(app, 'if-any')).toBe(false)
       await addUser(app, 'ann', ['read'])
       expect(await start(app, 'if-any')).toBe(true)
-      await createDomain(app.deps).users.update(operator, 'ann', { disabled: true })
+      await createDomain(app.deps).users.update(operator, 'ann', () => ({ disabled: true }))
       expect(await start(app, 'if-any')).toBe(true)
       expect(await start(app, 'off')).toBe(false)
     }))

@@ -35,6 +35,12 @@ describe('a signed media URL', () => {
     expect(urls.verify('PUT', key, queryOf(download))).toEqual({ state: 'wrong' })
   })
 
+  test('for HEAD is good for that alone', () => {
+    const head = urls.download(key, { ...read, method: 'HEAD' })
+    expect(urls.verify('HEAD', key, queryOf(head))).toMatchObject({ state: 'valid' })
+    for (const method of ['GET', 'PUT'] as const) expect(urls.verify(method, key, queryOf(head))).toEqual({ state: 'wrong' })
+  })
+
   test('for writing is good for PUT with its content type and not for reading', () => {
     const { url, headers } = urls.upload(key, write)
     expect(headers).toEqual({ 'content-type': 'video/mp2t' })

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3'
+import { GetObjectCommand, HeadObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
 import fc from 'fast-check'
 import { createBucket } from '../../../src/storage/s3/client.ts'
@@ -20,7 +20,7 @@ const places = [
   ['in the host of a server with a port', { endpoint: 'http://localhost:9000', bucket: 'media', pathStyle: false }],
 ] as const
 
-describe('a signed GET URL is the one that the SDK makes', () => {
+describe('a signed URL is the one that the SDK makes', () => {
   const signers = async (place: (typeof places)[number][1], credentials: typeof plain | typeof role) => {
     const settings = { requestChecksumCalculation: 'WHEN_REQUIRED', responseChecksumValidation: 'WHEN_REQUIRED' } as const
     const client = new S3Client({ endpoint: place.endpoint, forcePathStyle: place.pathStyle, region, credentials, ...settings })
@@ -29,12 +29,19 @@ describe('a signed GET URL is the one that the SDK makes', () => {
       ours: (key: string, expiresInSeconds: number, ms = signedAtMs) => ours.get(key, { credentials, signedAtMs: ms, expiresInSeconds }),
       theirs: (key: string, expiresIn: number, ms = signedAtMs) =>
         getSignedUrl(client, new GetObjectCommand({ Bucket: place.bucket, Key: key }), { expiresIn, signingDate: new Date(ms) }),
+      ourHead: (key: string) => ours.head(key, { credentials, signedAtMs, expiresInSeconds: 3600 }),
+      theirHead: (key: string) =>
+        getSignedUrl(client, new HeadObjectCommand({ Bucket: place.bucket, Key: key }), {
+          expiresIn: 3600,
+          signingDate: new Date(signedAtMs),
+        }),
     }
   }
 
   test.each(places)('for a bucket %s, for every odd key', async (_title, place) => {
-    const { ours, theirs } = await signers(place, plain)
+    const { ours, theirs, ourHead, theirHead } = await signers(place, plain)
     for (const key of oddKeys) expect(ours(key, 3600)).toBe(await theirs(key, 3600))
+    for (const key of oddKeys) expect(ourHead(key)).toBe(await theirHead(key))
   })
 
   test('for any key, moment and validity, also with the session token of a role', async () => {

@@ -100,6 +100,13 @@ describe('a page of a long flow', () => {
     expect(counting.rowsRead).toBeLessThan(12)
   })
 
+  test.each(['asc', 'desc'] as const)('a hint that points beyond the range asked for hides no rows (%s)', async (direction) => {
+    hints.learn('segments', ['f', 't'], { spacing: 1000n * SECOND, first: START + 10n ** 18n, last: START - 10n ** 18n })
+    const where = and(live, compare('start_ns', '>=', START), compare('start_ns', '<', START + 5000n * SECOND))
+    const page = await reader().list('segments', { where, orderBy: by(direction), limit: 3 })
+    expect(starts(page.rows)).toEqual(direction === 'asc' ? upTo(3) : upTo(3, 4997).reverse())
+  })
+
   test('nothing lies before the first', async () => {
     const where = and(live, compare('start_ns', '<', START))
     expect(await reader().list('segments', { where, orderBy: by('desc'), limit: 1 })).toEqual({ rows: [] })

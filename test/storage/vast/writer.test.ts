@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
 import { isTamsError, TamsError } from '../../../src/core/errors.ts'
-import { eq, everything } from '../../../src/core/predicate.ts'
+import { and, eq, everything } from '../../../src/core/predicate.ts'
 import type { Row } from '../../../src/storage/schema.ts'
 import type { Tables, WriteTx } from '../../../src/storage/tables.ts'
 import type { OpenVastOptions, VastTables } from '../../../src/storage/vast/index.ts'
@@ -109,15 +109,46 @@ describe('works of one process', () => {
   test('without a common lock that change one row lose no change either', async () => {
     const store = await single()
     await store.write((tx) => tx.insert('deliveries', [deliveryRow('row', { seq: 0n })]))
+    let runs = 0
     await Promise.all(
-      [...Array(10).keys()].map(() =>
+      [...Array(50).keys()].map(() =>
         store.write(async (tx) => {
+          runs += 1
           const row = await tx.find('deliveries', ['row'])
           await tx.update('deliveries', eq('id', 'row'), { seq: (row?.seq ?? 0n) + 1n })
         }),
       ),
     )
-    expect((await delivery(store, 'row'))?.seq).toBe(10n)
+    expect((await delivery(store, 'row'))?.seq).toBe(50n)
+    expect(runs).toBeLessThanOrEqual(100)
+  })
+
+  test('that change a row as long as a condition holds leave it alone when another has ended that', async () => {
+    const store = await single()
+    await store.write((tx) => tx.insert('deliveries', [deliveryRow('row')]))
+    const pending = and(eq('id', 'row'), eq('status', 'pending'))
+    const keep = () => store.write((tx) => tx.update('deliveries', pending, { attempts: 1 }))
+    const before = [...Array(20).keys()].map(keep)
+    const end = store.write((tx) => tx.put('deliveries', [deliveryRow('row', { status: 'ended' })]))
+    await Promise.all([...before, end, ...[...Array(20).keys()].map(keep)])
+    expect(await delivery(store, 'row')).toEqual(deliveryRow('row', { status: 'ended' }))
+    expect(await keep()).toBe(0)
+  })
+
+  test('that read a row and then write it without a lock run again when another has changed it in between', async () => {
+    const store = await single()
+    await store.write((tx) => tx.insert('deliveries', [deliveryRow('row', { seq: 0n })]))
+    const slow = async (tx: WriteTx) => {
+      const row = await tx.find('deliveries', ['row'])
+      for (const other of ['a', 'b', 'c']) await tx.find('deliveries', [other])
+      await tx.update('deliveries', eq('id', 'row'), { seq: (row?.seq ?? 0n) + 1n })
+    }
+    const quick = async (tx: WriteTx) => {
+      const row = await tx.find('deliveries', ['row'])
+      await tx.update('deliveries', eq('id', 'row'), { seq: (row?.seq ?? 0n) + 100n })
+    }
+    await Promise.all([store.write(slow), store.write(quick)])
+    expect((await delivery(store, 'row'))?.seq).toBe(101n)
   })
 
   test('that wait for the locks of each other both succeed', async () => {

@@ -16,7 +16,13 @@ const RUNS_OF_AN_APP = 50
  * Sequences of random requests to the service and to the model: every answer, and at the end everything that can be read, is the same,
  * and the store is consistent. A failure tells the seed and the shortest sequence that was found for it.
  */
-export const checkModel = async (options: { readonly runs: number; readonly commands: number; readonly seed: number }): Promise<void> => {
+export const checkModel = async (options: {
+  readonly runs: number
+  readonly commands: number
+  readonly seed: number
+  /** Deletions may be soft, and are undone and purged. */
+  readonly trash?: boolean
+}): Promise<void> => {
   let app: TestApp | undefined
   let runs = 0
   const open = async (): Promise<TestApp> => {
@@ -24,12 +30,12 @@ export const checkModel = async (options: { readonly runs: number; readonly comm
       await app?.close()
       app = undefined
     }
-    app ??= await openApp({ settings: { asyncDeletionThreshold: THRESHOLD } })
+    app ??= await openApp({ settings: { strict: !options.trash, asyncDeletionThreshold: THRESHOLD } })
     return app
   }
   try {
     await fc.assert(
-      fc.asyncProperty(sequences(options.commands), async (commands) => {
+      fc.asyncProperty(sequences(options.commands, options.trash), async (commands) => {
         const real = new Real(await open())
         const model = new Model(THRESHOLD)
         // So that a sequence is about more than 404.
@@ -41,7 +47,7 @@ export const checkModel = async (options: { readonly runs: number; readonly comm
           await fc.asyncModelRun(() => ({ model, real }), commands)
           await compareAll(model, real, OBJECTS)
           await real.workOff()
-          model.drop(model.rows.filter((row) => row.hidden))
+          model.workOff()
           await compareAll(model, real, OBJECTS)
           expect(await inconsistencies(real.app.deps.tables)).toEqual([])
         } catch (error) {

@@ -68,15 +68,24 @@ const post =
     )
   }
 
+const soft = fc.boolean()
+
 const remove =
-  (index: number, filter: { start?: number; end?: number; object?: string }): Run =>
+  (index: number, filter: { start?: number; end?: number; object?: string }, isSoft = false): Run =>
   async (model, real) => {
     const query = [
+      `soft_delete=${isSoft}`,
       ...(filter.start === undefined || filter.end === undefined ? [] : [`timerange=${timerange(filter.start, filter.end)}`]),
       ...(filter.object === undefined ? [] : [`object_id=${encodeURIComponent(real.object(filter.object))}`]),
     ]
     const answer = await real.call('DELETE', `/flows/${real.flow(index)}/segments?${query.join('&')}`)
-    expect(answer.status).toBe(model.deleteSegments(index, filter))
+    expect(answer.status).toBe(model.deleteSegments(index, filter, isSoft))
+  }
+
+const deleteFlow =
+  (index: number, isSoft: boolean): Run =>
+  async (model, real) => {
+    expect((await real.call('DELETE', `/flows/${real.flow(index)}?soft_delete=${isSoft}`)).status).toBe(model.deleteFlow(index, isSoft))
   }
 
 const writes: fc.Arbitrary<Command>[] = [
@@ -85,9 +94,7 @@ const writes: fc.Arbitrary<Command>[] = [
     const answer = await real.call('PUT', `/flows/${real.flow(index)}`, real.flowBody(index, text, given, members))
     expect(answer.status).toBe(model.putFlow(index, { label: text, tags: { ...given }, collection: members }))
   }),
-  command('delete flow', flow, (index) => async (model, real) => {
-    expect((await real.call('DELETE', `/flows/${real.flow(index)}`)).status).toBe(model.deleteFlow(index))
-  }),
+  command('delete flow', flow, (index) => deleteFlow(index, false)),
   command('tag', fc.record({ flow, name: tagName, value: tagValue }), ({ flow: index, name, value }) => async (model, real) => {
     const path = `/flows/${real.flow(index)}/tags/${encodeURIComponent(name)}`
     const status = model.change(index, (known) => {
@@ -148,7 +155,44 @@ const deletions: fc.Arbitrary<Command>[] = [
   command('work one step', fc.constant(undefined), () => (model, real) => real.workOneStep(model)),
   command('work off', fc.constant(undefined), () => async (model, real) => {
     await real.workOff()
-    model.drop(model.rows.filter((row) => row.hidden))
+    model.workOff()
+  }),
+]
+
+/** Deletions that can be undone, and what undoes them. Beside steps of a worker a model would have to be the worker. */
+const trash: fc.Arbitrary<Command>[] = [
+  command('trash or delete flow', fc.record({ flow, soft }), (input) => deleteFlow(input.flow, input.soft)),
+  command('trash flow', flow, (index) => deleteFlow(index, true)),
+  command('trash or delete source', fc.record({ source: fc.nat(SOURCES - 1), soft }), (input) => async (model, real) => {
+    const answer = await real.call('DELETE', `/sources/${real.sourceIds[input.source]}?soft_delete=${input.soft}`)
+    expect(answer.status).toBe(model.deleteSource(input.source, input.soft))
+  }),
+  command('trash segments', fc.record({ flow: timeline, range, soft }), (input) => remove(input.flow, input.range, input.soft)),
+  command('trash all segments', timeline, (index) => remove(index, {}, true)),
+  command('trash object', fc.record({ flow: timeline, object }), (input) => remove(input.flow, { object: input.object }, true)),
+  command('restore flow', flow, (index) => async (model, real) => {
+    expect((await real.call('POST', `/flows/${real.flow(index)}/restore`)).status).toBe(model.restoreFlow(index))
+  }),
+  command('restore source', fc.nat(SOURCES - 1), (source) => async (model, real) => {
+    expect((await real.call('POST', `/sources/${real.sourceIds[source]}/restore`)).status).toBe(model.restoreSource(source))
+  }),
+  command(
+    'restore segments',
+    fc.record({ flow: timeline, range: fc.option(range, { nil: undefined }) }),
+    (input) => async (model, real) => {
+      const query = input.range ? `?timerange=${timerange(input.range.start, input.range.end)}` : ''
+      const answer = await real.call('POST', `/flows/${real.flow(input.flow)}/segments/restore${query}`)
+      expect(answer.status).toBe(model.restoreSegments(input.flow, input.range ?? {}))
+    },
+  ),
+  command('finish', fc.constant(undefined), () => async (model, real) => {
+    await real.workOff()
+    model.workOff()
+  }),
+  command('purge', fc.constant(undefined), () => async (model, real) => {
+    await real.purge()
+    model.purge()
+    model.sweepAllocations()
   }),
 ]
 
@@ -164,9 +208,20 @@ const reads: fc.Arbitrary<Command>[] = [
   command('filter by tag', tagText, (value) => (model, real) => compareTagFilter(model, real, 'kind', value)),
 ]
 
-export const sequences = (maxCommands: number): fc.Arbitrary<Iterable<Command>> =>
+export const sequences = (maxCommands: number, withTrash = false): fc.Arbitrary<Iterable<Command>> =>
   fc.commands(
     // Weighted by repetition.
-    [...writes, ...collecting, ...collecting, ...collecting, ...posts, ...posts, ...posts, ...posts, ...deletions, ...deletions, ...reads],
+    [
+      ...writes,
+      ...collecting,
+      ...collecting,
+      ...collecting,
+      ...posts,
+      ...posts,
+      ...posts,
+      ...posts,
+      ...(withTrash ? [...trash, ...trash] : [...deletions, ...deletions]),
+      ...reads,
+    ],
     { maxCommands, size: 'max' },
   )

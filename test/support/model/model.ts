@@ -20,6 +20,24 @@ export interface ModelRow {
   readonly object: string
   readonly offset: number
   hidden: boolean
+  /** Of a hidden one: the deletion whose trash it is on its way to. */
+  to?: ModelDeletion | undefined
+  /** In the trash of a deletion of segments. */
+  readonly trash?: ModelDeletion
+  /** Will be deleted by a request for its object, for good or with a deletion. */
+  condemned?: { readonly to: ModelDeletion | undefined }
+}
+
+/** What a soft deletion took. Rows in its trash name it; flows keep their timelines. */
+export interface ModelDeletion {
+  readonly flows: Map<number, ModelFlow>
+  /** The source that went with them, as long as it is in this trash. */
+  source: number | undefined
+  memberships: { readonly parent: number; readonly child: number; readonly position: number }[]
+  /** Of a deletion of segments. */
+  readonly range?: { readonly flow: number; readonly timeline: number }
+  /** Requests that carry rows to it, or tell of them, are open. */
+  open: boolean
 }
 
 export interface ModelObject {
@@ -58,6 +76,8 @@ export class Model {
   readonly flows = new Map<number, ModelFlow>()
   rows: ModelRow[] = []
   objects = new Map<string, ModelObject>()
+  /** By age. */
+  deletions: ModelDeletion[] = []
   private timelines = 0
 
   constructor(readonly asyncThreshold: number) {}
@@ -71,7 +91,7 @@ export class Model {
   /** Also the hidden ones. */
   rowsOf(flow: number): ModelRow[] {
     const timeline = this.flows.get(flow)?.timeline
-    return this.rows.filter((row) => row.flow === flow && row.timeline === timeline)
+    return this.rows.filter((row) => row.flow === flow && row.timeline === timeline && row.trash === undefined)
   }
 
   /** Flows that refer to the object as far as clients can see; none: it is not there. */
@@ -158,7 +178,7 @@ export class Model {
     const status = this.change(flow, ({ timeline }) => {
       if (!hasContainer(flow)) return 400
       const [rows, objects] = [this.rows, new Map(this.objects)]
-      this.drop(this.rowsOf(flow).filter((row) => row.hidden && segments.some((segment) => overlap(row, segment))))
+      this.clearAway(this.rowsOf(flow).filter((row) => row.hidden && segments.some((segment) => overlap(row, segment))))
       for (const [index, segment] of segments.entries()) if (!this.add(flow, timeline, segment)) failed.push(index)
       if (!single || failed.length === 0) return failed.length === 0 ? 201 : 200
       this.rows = rows
@@ -177,7 +197,9 @@ export class Model {
       return same && (!urls || object?.urls === true)
     }
     if (object && object.allocatedFor === undefined) {
-      if (urls || used.start < object.start || used.end > object.end) return false
+      const buried = this.referencing(segment.object).length === 0
+      if ((urls && !buried) || used.start < object.start || used.end > object.end) return false
+      if (urls) this.objects.set(segment.object, { ...object, urls })
     } else {
       if (object ? object.allocatedFor !== flow : !urls) return false
       this.objects.set(segment.object, { ...used, urls })
@@ -186,30 +208,190 @@ export class Model {
     return true
   }
 
-  deleteSegments(flow: number, { start = Number.NEGATIVE_INFINITY, end = Number.POSITIVE_INFINITY, object }: Deletion): number {
-    return this.change(flow, () => {
+  deleteSegments(flow: number, filter: Deletion, soft = false): number {
+    return this.change(flow, ({ timeline }) => {
+      const { start = Number.NEGATIVE_INFINITY, end = Number.POSITIVE_INFINITY, object } = filter
       const covered = this.rowsOf(flow).filter((row) => start <= row.start && row.end <= end)
       const visible = covered.filter((row) => !row.hidden)
       if (visible.length === 0) return 204
-      if (object === undefined && covered.length > this.asyncThreshold) {
-        for (const row of visible) row.hidden = true
-        return 202
-      }
-      this.drop(visible.filter((row) => object === undefined || row.object === object))
-      return 204
+      const wanted = (row: ModelRow) => object === undefined || row.object === object
+      const later = covered.filter(wanted).length > this.asyncThreshold
+      const rows = visible.filter(wanted)
+      if (!later && rows.length === 0) return 204
+      const to = soft ? this.deletion({ range: { flow, timeline }, open: later }) : undefined
+      if (to) this.askedFor.set(to, { start, end })
+      if (!later) this.carry(rows, to)
+      for (const row of later ? rows : [])
+        if (object === undefined) {
+          row.hidden = true
+          row.to = to
+        } else row.condemned ??= { to }
+      return later ? 202 : 204
     })
   }
 
-  deleteFlow(flow: number): number {
-    return this.change(flow, () => {
-      const rows = this.rowsOf(flow)
-      const later = rows.length > this.asyncThreshold
-      for (const row of rows) row.hidden = true
+  private deletion(of: Partial<ModelDeletion>): ModelDeletion {
+    const made: ModelDeletion = { flows: new Map(), source: undefined, memberships: [], open: false, ...of }
+    this.deletions.push(made)
+    return made
+  }
+
+  deleteFlow(flow: number, soft = false): number {
+    return this.change(flow, () => this.removeFlows([flow], soft))
+  }
+
+  /** The source with its flows: it goes with its last one anyhow. */
+  deleteSource(source: number, soft: boolean): number {
+    const flows = this.flowsOf(source)
+    if (flows.length === 0) return 404
+    return flows.some((flow) => this.flows.get(flow)?.readOnly) ? 403 : this.removeFlows(flows, soft)
+  }
+
+  private removeFlows(flows: readonly number[], soft: boolean): number {
+    if (!soft) for (const flow of flows) this.clearAway(this.rowsOf(flow).filter((row) => row.hidden && row.to !== undefined))
+    const rows = flows.flatMap((flow) => this.rowsOf(flow))
+    const later = rows.length > this.asyncThreshold
+    const deletion = soft ? this.deletion({ open: later }) : undefined
+    for (const [parent, { collection }] of this.flows) {
+      const inside = flows.includes(parent)
+      for (const [position, child] of collection.entries())
+        if (inside || flows.includes(child)) deletion?.memberships.push({ parent, child, position })
+    }
+    for (const flow of flows) {
+      const known = this.flows.get(flow)
+      if (known) deletion?.flows.set(flow, known)
       this.flows.delete(flow)
-      for (const other of this.flows.values()) other.collection = other.collection.filter((member) => member !== flow)
-      if (!later) this.drop(rows)
-      return later ? 202 : 204
+    }
+    for (const other of this.flows.values()) other.collection = other.collection.filter((member) => !flows.includes(member))
+    const [source] = flows.map(sourceOf)
+    if (deletion && source !== undefined && this.flowsOf(source).length === 0) deletion.source = source
+    if (!soft) for (const row of rows) row.hidden = true
+    if (!soft && !later) this.drop(rows)
+    return later ? 202 : 204
+  }
+
+  restoreFlow(flow: number): number {
+    const deletion = this.deletions.findLast((item) => item.flows.has(flow))
+    if (!deletion) return this.flows.has(flow) ? 409 : 404
+    return this.atomic(() => (deletion.open || !this.flowBack(deletion, flow) ? 409 : this.told([flow])))
+  }
+
+  restoreSource(source: number): number {
+    const deletion = this.deletions.findLast((item) => item.source === source)
+    if (!deletion) return this.flowsOf(source).length > 0 ? 409 : 404
+    if (deletion.open || this.flowsOf(source).length > 0) return 409
+    return this.atomic(() => {
+      const flows = [...deletion.flows.keys()]
+      return flows.every((flow) => this.flowBack(deletion, flow)) ? this.told(flows) : 409
     })
+  }
+
+  // More segments than are told of at once are told of later.
+  private told(flows: readonly number[]): number {
+    return flows.flatMap((flow) => this.rowsOf(flow)).length > this.asyncThreshold ? 202 : 200
+  }
+
+  private atomic(work: () => number): number {
+    const flows = new Map([...this.flows].map(([id, flow]) => [id, { ...flow }]))
+    const saved = this.deletions.map((item) => ({ item, flows: new Map(item.flows), source: item.source, memberships: item.memberships }))
+    const status = work()
+    if (status < 400) return status
+    this.flows.clear()
+    for (const [id, flow] of flows) this.flows.set(id, flow)
+    for (const { item, ...rest } of saved) {
+      item.flows.clear()
+      for (const [id, flow] of rest.flows) item.flows.set(id, flow)
+      item.source = rest.source
+      item.memberships = rest.memberships
+    }
+    return status
+  }
+
+  private flowBack(deletion: ModelDeletion, flow: number): boolean {
+    const known = deletion.flows.get(flow)
+    if (!known || this.flows.has(flow)) return false
+    if (this.flowsOf(sourceOf(flow)).length === 0) {
+      const from = deletion.source === undefined ? this.deletions.findLast((item) => item.source === sourceOf(flow)) : deletion
+      if (from) from.source = undefined
+    }
+    const own = deletion.memberships.filter((item) => item.parent === flow).sort((a, b) => a.position - b.position)
+    deletion.flows.delete(flow)
+    this.flows.set(flow, { ...known, collection: own.map((item) => item.child).filter((child) => this.flows.has(child)) })
+    for (const { parent, position } of deletion.memberships.filter((item) => item.child === flow)) {
+      const collector = this.flows.get(parent)
+      if (!collector || collector.collection.includes(flow)) continue
+      if (this.reaches(flow, parent)) return false
+      collector.collection = collector.collection.toSpliced(position, 0, flow)
+    }
+    const waits = (other: number) => !this.flows.has(other) && deletion.flows.has(other)
+    deletion.memberships = deletion.memberships.filter(
+      ({ parent, child }) => (parent !== flow && child !== flow) || waits(parent === flow ? child : parent),
+    )
+    return true
+  }
+
+  restoreSegments(flow: number, { start = Number.NEGATIVE_INFINITY, end = Number.POSITIVE_INFINITY }: Deletion): number {
+    const known = this.flows.get(flow)
+    if (!known) return this.deletions.some((item) => item.flows.has(flow)) ? 409 : 404
+    const ofFlow = this.deletions.filter((item) => item.range?.flow === flow)
+    const inTrash = (item: ModelDeletion) => this.rows.filter((row) => row.trash === item && start <= row.start && row.end <= end)
+    if (ofFlow.some((item) => item.open && overlap({ start, end }, this.askedFor.get(item) ?? { start, end }))) return 409
+    const wanted = ofFlow.toReversed().filter((item) => inTrash(item).length > 0)
+    if (wanted.length === 0) return 404
+    const before = this.rows
+    for (const item of wanted) {
+      const rows = inTrash(item)
+      const status = item.open || item.range?.timeline !== known.timeline ? 409 : known.readOnly ? 403 : this.isFree(flow, rows) ? 200 : 409
+      if (status !== 200) {
+        this.rows = before
+        return status
+      }
+      this.clearAway(this.rowsOf(flow).filter((row) => row.hidden && rows.some((back) => overlap(row, back))))
+      this.rows = this.rows.map((row) => {
+        const { trash, condemned: _condemned, ...rest } = row
+        return trash && rows.includes(row) ? { ...rest, hidden: false, to: undefined } : row
+      })
+    }
+    return 200
+  }
+
+  private isFree(flow: number, rows: readonly ModelRow[]): boolean {
+    return !this.segments(flow).some((row) => rows.some((back) => overlap(row, back)))
+  }
+
+  /** What deletions of segments were asked to take. */
+  readonly askedFor = new Map<ModelDeletion, { readonly start: number; readonly end: number }>()
+
+  /** Everything that is left to be done is done. */
+  workOff(): void {
+    const live = (row: ModelRow) => this.flows.get(row.flow)?.timeline === row.timeline && row.trash === undefined
+    for (const row of this.rows)
+      if (row.condemned && !row.hidden && live(row)) {
+        row.hidden = true
+        row.to = row.condemned.to
+      }
+    this.clearAway(this.rows.filter((row) => row.hidden && row.trash === undefined))
+    for (const row of this.rows) delete row.condemned
+    for (const deletion of this.deletions) deletion.open = false
+  }
+
+  /** The trash is emptied. */
+  purge(): void {
+    this.workOff()
+    const timelines = new Set(this.deletions.flatMap((item) => [...item.flows.values()].map((flow) => flow.timeline)))
+    this.drop(this.rows.filter((row) => row.trash !== undefined || timelines.has(row.timeline)))
+    this.deletions = []
+  }
+
+  /** Hidden rows are worked off: for good, or to the trash they are on their way to. */
+  private clearAway(rows: readonly ModelRow[]): void {
+    const to = Map.groupBy(rows, (row) => row.to)
+    for (const [deletion, gone] of to) this.carry(gone, deletion)
+  }
+
+  private carry(rows: readonly ModelRow[], to: ModelDeletion | undefined): void {
+    if (!to) this.drop(rows)
+    else this.rows = this.rows.map((row) => (rows.includes(row) ? { ...row, trash: to, hidden: false, to: undefined } : row))
   }
 
   /** Rows go, and objects with their last row. */
