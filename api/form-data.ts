@@ -82,7 +82,8 @@ export const readForm = (source: ReadableStream<Uint8Array>, boundary: string): 
   const upTo = async (end: string, most: number, what: string): Promise<string> => {
     for (;;) {
       const at = held.indexOf(end)
-      if (at > most || (at < 0 && held.length > most + end.length)) throw invalid('body', `${what} of the form is longer than ${most} bytes`)
+      if (at > most || (at < 0 && held.length > most + end.length))
+        throw invalid('body', `${what} of the form is longer than ${most} bytes`)
       if (at >= 0) {
         const text = held.subarray(0, at).toString('utf8')
         held = held.subarray(at + end.length)

@@ -59,4 +59,7 @@ const part = async (form: FormReader, name: 'segment' | 'file') => {
 }
 
 const unexpected = (name: string) =>
-  invalid('body', `has a part ${JSON.stringify(name.slice(0, 100))} where it may not be: the form is one part segment and behind it one part file`)
+  invalid(
+    'body',
+    `has a part ${JSON.stringify(name.slice(0, 100))} where it may not be: the form is one part segment and behind it one part file`,
+  )

@@ -8,7 +8,7 @@ import { json } from '../reply.ts'
 import { requestState } from '../request-context.ts'
 import { allowedMethods, type KnownRoute } from '../route-methods.ts'
 
-const STATUS = {
+export const STATUS = {
   invalid: 400,
   overlap: 400,
   unauthorized: 401,

@@ -1,26 +1,29 @@
 /**
- * The closed list of failures a caller can act on. `api/plugins/errors.ts` maps each to a status;
- * the code is also the `type` of an error body and a metric label.
+ * The closed list of failures a caller can act on, and what each says. `api/plugins/errors.ts` maps each to a status; the code is also
+ * the `type` of an error body and a metric label. `docs/ERRORS.md` tells clients what to do.
  */
-export type ErrorCode =
-  | 'invalid' // malformed or rule-breaking input
-  | 'overlap' // a segment would overlap another one of its flow
-  | 'unauthorized' // no or bad credentials
-  | 'forbidden' // the principal may not
-  | 'read_only' // the flow is read-only
-  | 'not_found'
-  | 'method_not_allowed'
-  | 'exists' // a row with this key is there already
-  | 'conflict' // the state of the resource forbids the request
-  | 'too_large' // a body or cell above its limit
-  | 'unsupported_media_type'
-  | 'range_not_satisfiable'
-  | 'unprocessable' // well-formed, but cannot be carried out as it stands (a query in SQL)
-  | 'too_many_requests'
-  | 'storage_full' // no room left; reads go on
-  | 'unavailable' // a dependency is away or busy: try again
-  | 'timeout'
-  | 'internal' // a bug or an outage; never shown in detail
+export const ERRORS = {
+  invalid: 'malformed or rule-breaking input',
+  overlap: 'a segment would overlap another one of its flow',
+  unauthorized: 'no or bad credentials',
+  forbidden: 'the principal may not',
+  read_only: 'the flow is read-only',
+  not_found: 'there is no such resource, or the principal may not see it',
+  method_not_allowed: 'the path has other methods',
+  exists: 'there is one with this id already',
+  conflict: 'the state of the resource forbids the request',
+  too_large: 'a body or a value above its limit',
+  unsupported_media_type: 'the body is of another type than the request takes',
+  range_not_satisfiable: 'none of the bytes asked for are there',
+  unprocessable: 'well-formed, but cannot be carried out as it stands (a query in SQL)',
+  too_many_requests: 'more requests than this client may make',
+  storage_full: 'no room is left for what the request adds; reads and deletions go on',
+  unavailable: 'a dependency is away or busy',
+  timeout: 'the work took too long',
+  internal: 'a mistake or an outage of the server, of which only its log tells more',
+} as const
+
+export type ErrorCode = keyof typeof ERRORS
 
 export interface ErrorOptions {
   /** The member, parameter or header at fault, as the client wrote it: `essence_parameters.frame_width`. */

@@ -44,7 +44,10 @@ export const SegmentTags = Type.Object({ tags: Type.Optional(TagSet) })
 export const SegmentPosts = Type.Array(SegmentPost, { title: 'a list of segments' })
 export type SegmentPost = Static<typeof SegmentPost>
 
-const checks = { standard: checker(SegmentPost), extended: checker(Type.Composite([SegmentPost, SegmentTags], { title: 'a segment' })) } as const
+const checks = {
+  standard: checker(SegmentPost),
+  extended: checker(Type.Composite([SegmentPost, SegmentTags], { title: 'a segment' })),
+} as const
 /** `standard`: without the extensions, whose members are ignored. */
 export type SegmentForm = keyof typeof checks
 

@@ -5,6 +5,7 @@ import { compareText } from '../core/text-order.ts'
 import { formatTimestamp } from '../core/timestamp.ts'
 import type { Context } from './context.ts'
 import type { Deps } from './deps.ts'
+import { EXTENSIONS } from './extensions.ts'
 import { effectiveLimit, type Listing, nextKey, type PageRequest, pageValues } from './paging.ts'
 import { record } from './record.ts'
 import type { StorageBackend } from './storage-backend.ts'
@@ -21,6 +22,8 @@ export const Service = Type.Object({
   min_object_timeout: TimestampText,
   min_presigned_url_timeout: Type.Optional(TimestampText),
   event_stream_mechanisms: Type.Optional(Type.Array(Type.Object({ name: Type.String(), docs: Type.Optional(Type.String()) }))),
+  /** Names of what there is beyond the specification, whose schema allows further members. */
+  extensions: Type.Optional(Type.Array(Type.String())),
 })
 export type Service = Static<typeof Service>
 
@@ -47,6 +50,7 @@ export const serviceUseCases = ({ tables, backends, clock, settings, serviceVers
         { name: 'webhooks', docs: `${context.baseUrl}/docs/#/Webhooks` },
         ...(settings.strict ? [] : streams(context)),
       ],
+      ...(!settings.strict && { extensions: EXTENSIONS.map(({ name }) => name) }),
     }
   },
 

@@ -88,7 +88,9 @@ describe('an upload through the server', () => {
     const answer = expectStatus(await send(form(segment)), 201)
     expect(answer.text).toBe('')
     expect(await bytesOf('a/b ü')).toBe(BYTES)
-    expect(await segmentsOf(app, flowId)).toMatchObject([{ object_id: 'a/b ü', timerange: '[0:0_1:0)', key_frame_count: 2, tags: { goal: 'home' } }])
+    expect(await segmentsOf(app, flowId)).toMatchObject([
+      { object_id: 'a/b ü', timerange: '[0:0_1:0)', key_frame_count: 2, tags: { goal: 'home' } },
+    ])
     expect((await app.events(flowId)).slice(-1)).toEqual(['flows/segments_added'])
   })
 
@@ -143,9 +145,19 @@ describe('an upload through the server', () => {
 
 describe('nothing is left behind', () => {
   const refused: readonly (readonly [string, (id: string) => BodyInit, number, string])[] = [
-    ['that breaks off inside the file', (id) => segmentPart(segmentOf('[5:0_6:0)', { object_id: id })) + filePart().slice(0, -9), 400, 'body'],
+    [
+      'that breaks off inside the file',
+      (id) => segmentPart(segmentOf('[5:0_6:0)', { object_id: id })) + filePart().slice(0, -9),
+      400,
+      'body',
+    ],
     ['that breaks off before the end of the form', (id) => form(segmentOf('[5:0_6:0)', { object_id: id })).slice(0, -4), 400, 'body'],
-    ['with something behind the file', (id) => form(segmentOf('[5:0_6:0)', { object_id: id })).slice(0, -END.length) + filePart() + END, 400, 'body'],
+    [
+      'with something behind the file',
+      (id) => form(segmentOf('[5:0_6:0)', { object_id: id })).slice(0, -END.length) + filePart() + END,
+      400,
+      'body',
+    ],
     ['over another segment', (id) => form(segmentOf('[0:500_6:0)', { object_id: id })), 400, 'already exist'],
     ['of a segment that is none', (id) => form({ object_id: id }), 400, 'timerange'],
     ['of a list', (id) => form([segmentOf('[5:0_6:0)', { object_id: id })]), 400, 'body'],
@@ -155,7 +167,12 @@ describe('nothing is left behind', () => {
     ['with a segment that is no JSON', () => `${head('segment')}\r\n{"object_id"\r\n${filePart()}${END}`, 400, 'JSON'],
     ['with a segment that has no end', () => `${head('segment')}\r\n"${'x'.repeat(2_000_000)}"\r\n${filePart()}${END}`, 413, 'body'],
     ['that is no form', () => 'hello', 400, 'body'],
-    ['with an unknown init object', (id) => form(segmentOf('[5:0_6:0)', { object_id: id, init_object_id: 'nobody' })), 400, 'init_object_id'],
+    [
+      'with an unknown init object',
+      (id) => form(segmentOf('[5:0_6:0)', { object_id: id, init_object_id: 'nobody' })),
+      400,
+      'init_object_id',
+    ],
   ]
   test.each(refused)('by a form %s', async (_, body, status, reason) => {
     expectStatus(await postSegment(app, flowId, external('[0:0_1:0)')), 201)
@@ -222,7 +239,12 @@ describe('nothing is left behind', () => {
     const socket = connect(port, '127.0.0.1')
     const sent = Promise.withResolvers<void>()
     socket.on('error', () => undefined)
-    const lines = [`POST /flows/${flowId}/segments HTTP/1.1`, 'Host: localhost', `Content-Type: ${type['content-type']}`, `Content-Length: ${whole.length}`]
+    const lines = [
+      `POST /flows/${flowId}/segments HTTP/1.1`,
+      'Host: localhost',
+      `Content-Type: ${type['content-type']}`,
+      `Content-Length: ${whole.length}`,
+    ]
     socket.write(`${lines.join('\r\n')}\r\n\r\n${whole.slice(0, 300_000)}`, () => sent.resolve())
     await sent.promise
     await until(async () => (await objectRow(id)) !== undefined)

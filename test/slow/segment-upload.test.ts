@@ -51,7 +51,8 @@ test('1 GiB comes in as a form within 160 MiB of memory, and is what was sent', 
     const sent = new Bun.CryptoHasher('md5')
     const block = new Uint8Array(MIB).map((_, index) => index % 251)
     const segment = JSON.stringify({ object_id: 'large', timerange: '[0:0_3600:0)' })
-    const head = (name: string) => `--edge\r\nContent-Disposition: form-data; name="${name}"; filename="x"\r\nContent-Type: video/mp2t\r\n\r\n`
+    const head = (name: string) =>
+      `--edge\r\nContent-Disposition: form-data; name="${name}"; filename="x"\r\nContent-Type: video/mp2t\r\n\r\n`
     let written = -MIB
     const form = new ReadableStream<Uint8Array>({
       pull(controller) {

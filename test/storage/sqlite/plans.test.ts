@@ -98,6 +98,15 @@ describe('SQLite answers by index alone', () => {
     expect(await planOf(table, query)).toBe(plan)
   })
 
+  test('all flows with a tag of a name are walked by that name, without sorting', async () => {
+    const where = and(eq('entity_type', 'flow'), eq('name', 'n'), live)
+    const orderBy = (['entity_type', 'name', 'value_prefix', 'entity_id'] as const).map((column) => ({ column, direction: 'asc' as const }))
+    const plan = await planOf('tags', { where, orderBy, columns: ['entity_id'] })
+    expect(plan).toContain('ix_tags__entity_type__name__value_prefix__entity_id (entity_type=? AND name=?)')
+    expect(plan).not.toContain('TEMP B-TREE')
+    expect(plan).not.toContain('SCAN t')
+  })
+
   test('the flows of a rare tag are found from the tag, and each by its key', async () => {
     const plan = await planOf('flows', { where: and(live, tag(and(eq('name', 'n'), eq('value_prefix', 'v')))), orderBy: byCreated })
     expect(plan).toContain('SEARCH t USING COVERING INDEX ix_tags__entity_type__name__value_prefix__entity_id')
