@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { CliError, EXIT, explain, say } from './cli-error.ts'
 import { backupCommand, restoreCommand } from './commands/backup.ts'
 import { configCommand } from './commands/config.ts'
+import { doctorCommand } from './commands/doctor.ts'
 import { exportCommand } from './commands/export.ts'
 import { ingestCommand } from './commands/ingest.ts'
 import { lsCommand } from './commands/ls.ts'
@@ -42,6 +43,7 @@ export const main = async (args: readonly string[]): Promise<number> => {
     backupCommand,
     restoreCommand,
     resetCommand,
+    doctorCommand,
     tablesCommand,
     configCommand,
     openapiCommand,

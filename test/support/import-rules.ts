@@ -39,7 +39,7 @@ export const folders: readonly Folder[] = [
   { name: 'analytics', files: /^analytics\//, may: [...interfaces, 'analytics DuckDB'], packages: ['@sinclair/typebox'] },
   {
     name: 'start-up',
-    files: /^src\/(open-stores|open-media|open-migration|open-backup|open-reset|open-vast|vast-admin|storage-config)\.ts$/,
+    files: /^src\/(open-stores|open-media|open-migration|open-backup|open-doctor|open-reset|open-vast|vast-admin|storage-config)\.ts$/,
     may: [...everything, 'start-up', 'config', 'storage/sqlite', 'storage/disk', 'storage/s3', 'storage/vast', 'vastdb'],
     packages: ['@sinclair/typebox'],
   },

@@ -1,3 +1,3 @@
 export { copySqlite, inspectSqlite } from './copy.ts'
-export { type OpenSqliteOptions, openSqliteTables, type SqliteTables } from './sqlite-tables.ts'
 export { lookIntoSqlite } from './inspect.ts'
+export { type OpenSqliteOptions, openSqliteTables, type SqliteTables } from './sqlite-tables.ts'

@@ -2,7 +2,7 @@ import type { Scalar } from '../../core/predicate.ts'
 import type { TableName } from '../schema.ts'
 import { tableFacts } from '../table-facts.ts'
 import type { Change, ChangeBuffer } from './change-buffer.ts'
-import { passes } from './column-terms.ts'
+import { pinnedBy, rowTest } from './column-terms.ts'
 import { keyText, pinnedKeys, rowKeyText } from './row-keys.ts'
 import type { ColumnTerm, RowQuery, RowSource, SourceRow } from './row-source.ts'
 
@@ -22,11 +22,11 @@ export class BufferedSource implements RowSource {
     const keys = pinnedKeys(table, query.where)
     if (keys) {
       const found = await Promise.all(keys.map((key) => this.find(table, key)))
-      const rows = found.filter((row) => row !== undefined).filter((row) => passes(row, query.where))
+      const rows = found.filter((row) => row !== undefined).filter(rowTest(query.where))
       if (rows.length > 0) yield query.limit === undefined ? rows : rows.slice(0, query.limit)
       return
     }
-    const changes = this.#changesOf(table)
+    const changes = this.#changesOf(table, query.where)
     if (changes.size === 0) return yield* this.base.rows(table, query)
     let left = query.limit ?? Number.POSITIVE_INFINITY
     for await (const rows of this.base.rows(table, throughChanges(table, query, changes.size))) {
@@ -35,8 +35,9 @@ export class BufferedSource implements RowSource {
       if (unchanged.length > 0) yield unchanged
       if (left === 0) return
     }
+    const passes = rowTest(query.where)
     const changed: SourceRow[] = []
-    for (const { row } of changes.values()) if (row && changed.length < left && passes(row, query.where)) changed.push(row)
+    for (const { row } of changes.values()) if (row && changed.length < left && passes(row)) changed.push(row)
     if (changed.length > 0) yield changed
   }
 
@@ -59,9 +60,11 @@ export class BufferedSource implements RowSource {
   }
 
   // A copy: another work of the batch may end while this one reads, and a row would come twice.
-  #changesOf(table: TableName): ReadonlyMap<string, Change> {
+  #changesOf(table: TableName, where: readonly ColumnTerm[]): ReadonlyMap<string, Change> {
+    const term = where.find(({ column }) => column === tableFacts(table).key[0])
+    const first = term && pinnedBy(term)
     const changes = new Map<string, Change>()
-    for (const layer of this.layers) for (const [key, change] of layer.of(table)) changes.set(key, change)
+    for (const layer of this.layers) for (const [key, change] of layer.of(table, first)) changes.set(key, change)
     return changes
   }
 }

@@ -1,5 +1,7 @@
+import type { Scalar } from '../../core/predicate.ts'
 import type { TableName } from '../schema.ts'
 import type { LogEntry } from '../tables.ts'
+import { firstCell, keyText } from './row-keys.ts'
 import type { SourceRow } from './row-source.ts'
 
 /** What is to become of the row with one key. */
@@ -22,17 +24,21 @@ export class ChangeBuffer {
   readonly log: LogEntry[] = []
   readonly touched = new Set<TableName>()
   readonly #tables = new Map<TableName, Changes>()
+  /** The same by the first column of the key: works on other flows need not look at them. */
+  readonly #byFirst = new Map<string, Changes>()
 
   get(table: TableName, key: string): Change | undefined {
     return this.#tables.get(table)?.get(key)
   }
 
-  of(table: TableName): ReadonlyMap<string, Change> {
-    return this.#tables.get(table) ?? NONE
+  /** The changes of a table, or only those of keys that begin with this value. */
+  of(table: TableName, first?: Scalar): ReadonlyMap<string, Change> {
+    return (first === undefined ? this.#tables.get(table) : this.#byFirst.get(`${table} ${keyText([first])}`)) ?? NONE
   }
 
   set(table: TableName, key: string, change: Change): void {
     this.#tables.getOrInsertComputed(table, () => new Map()).set(key, change)
+    this.#byFirst.getOrInsertComputed(`${table} ${firstCell(key)}`, () => new Map()).set(key, change)
   }
 
   tables(): Iterable<readonly [TableName, ReadonlyMap<string, Change>]> {

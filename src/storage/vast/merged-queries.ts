@@ -1,10 +1,10 @@
 import type { TableName } from '../schema.ts'
-import { passes } from './column-terms.ts'
+import { pinnedBy, rowTest } from './column-terms.ts'
 import { nextTurn } from './next-turn.ts'
 import type { ColumnTerm, Condition, RowQuery, RowSource, SourceRow } from './row-source.ts'
 
 /** Queries of one request: the conditions of each column are joined by "or", so each pair of queries may bring rows that nobody asked for. */
-const MOST_QUERIES = 16
+const MOST_QUERIES = 128
 /** Rows asked for on behalf of a query that wants one. */
 const SLACK = 8
 
@@ -45,20 +45,37 @@ export class MergedQueries {
     return { queries, answers }
   }
 
+  /** Where the answer reaches its limit, each half is asked for by itself. */
   async #ask(table: TableName, queries: readonly RowQuery[]): Promise<readonly (readonly SourceRow[])[]> {
-    const each = () => Promise.all(queries.map((query) => collected(this.source.rows(table, query))))
-    if (queries.length === 1) return each()
+    const [only] = queries
+    if (only && queries.length === 1) return [await collected(this.source.rows(table, only))]
     const limit = SLACK * queries.reduce((sum, query) => sum + (query.limit ?? 0), 0)
     const where = joined(queries.map((query) => conjoined(query.where)))
     const columns = [...new Set(queries.flatMap((query) => [...query.columns, ...query.where.map(({ column }) => column)]))]
     const rowIds = queries.some((query) => query.rowIds)
     const rows = await collected(this.source.rows(table, { columns, where, limit, rowIds }))
-    if (rows.length >= limit) return each()
-    return queries.map((query) => rows.filter((row) => passes(row, query.where)).slice(0, query.limit))
+    if (rows.length < limit) return dealt(queries, rows)
+    const half = queries.length >> 1
+    const answers = await Promise.all([this.#ask(table, queries.slice(0, half)), this.#ask(table, queries.slice(half))])
+    return answers.flat()
   }
 }
 
-const collected = async (chunks: AsyncIterable<readonly SourceRow[]>): Promise<readonly SourceRow[]> => {
+/** To each query the rows that pass it. */
+const dealt = (queries: readonly RowQuery[], rows: readonly SourceRow[]): readonly (readonly SourceRow[])[] => {
+  const column = queries[0]?.where.find((term) => pinnedBy(term) !== undefined)?.column
+  if (column === undefined) return queries.map((query) => rows.filter(rowTest(query.where)).slice(0, query.limit))
+  const byValue = Map.groupBy(rows, (row) => row[column])
+  return queries.map((query) => {
+    const term = query.where.find((each) => each.column === column)
+    const value = term && pinnedBy(term)
+    const candidates = value === undefined ? rows : (byValue.get(value) ?? [])
+    return candidates.filter(rowTest(query.where)).slice(0, query.limit)
+  })
+}
+
+/** All rows of an answer. */
+export const collected = async (chunks: AsyncIterable<readonly SourceRow[]>): Promise<readonly SourceRow[]> => {
   const found: SourceRow[] = []
   for await (const rows of chunks) found.push(...rows)
   return found

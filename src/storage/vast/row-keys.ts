@@ -13,6 +13,12 @@ export const keyText = (key: readonly unknown[]): string => {
   return text
 }
 
+/** `keyText` of the first column alone, out of that of the whole key. */
+export const firstCell = (text: string): string => {
+  const colon = text.indexOf(':')
+  return text.slice(0, colon + 1 + Number(text.slice(0, colon)))
+}
+
 export const rowKeyText = (table: TableName, row: SourceRow): string => keyText(tableFacts(table).key.map((column) => row[column]))
 
 /** Most keys that are looked up one by one instead of by a query. */
