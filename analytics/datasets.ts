@@ -9,7 +9,7 @@ interface Dataset {
   readonly table: TableName
   /** Which rows of the table are there for a reader. */
   readonly live: Predicate
-  /** The same while rows of deletions are there (`Surroundings`); without it nothing is different then. */
+  /** The same while rows of deletions are there (`DELETED_ROWS`); without it nothing is different then. */
   readonly liveBesideTrash?: Predicate
   readonly link?: Link
   /** Columns that change without a change of the flow. */
@@ -25,8 +25,9 @@ export const usedBy = (flows: Predicate = everything, negated = false): Predicat
   related('object_refs', { object_id: 'id' }, related('flows', { id: 'flow_id', timeline_id: 'timeline_id' }, and(live, flows)), negated)
 
 const registered = and(live, eq('state', 'registered'))
+const explicit = eq('explicit', true)
 // The rule of `getVisibleObject`. It costs a look-up for each object, and holds for all of them where nothing is deleted.
-const visible = or(and(eq('explicit', true), isNull('trash_id')), usedBy())
+const visible = or(and(explicit, isNull('trash_id')), usedBy())
 
 /** Whether rows may be there of what is deleted already: the trash, and what workers have still to remove. */
 export const DELETED_ROWS: readonly { readonly table: 'deletions' | 'deletion_requests'; readonly where: Predicate }[] = [
@@ -44,6 +45,20 @@ export const datasets = {
   segments: { table: 'segments', live: everything, link: 'of flows, hiding', mutable: ['tags', 'tag_id'], object: 'object_id' },
   object_refs: { table: 'object_refs', live: everything, link: 'of flows', object: 'object_id' },
   objects: { table: 'objects', live: registered, liveBesideTrash: and(registered, visible), object: 'id' },
+  // Where nothing is deleted, every timeline is a live flow's, and an object that was not made explicitly goes with its last reference
+  // (`changeReferences`): only explicit ones have to be looked up.
+  used_objects: {
+    table: 'objects',
+    live: and(registered, or(not(explicit), usedBy())),
+    liveBesideTrash: and(registered, usedBy()),
+    object: 'id',
+  },
+  unused_objects: {
+    table: 'objects',
+    live: and(registered, explicit, usedBy(everything, true)),
+    liveBesideTrash: and(registered, visible, usedBy(everything, true)),
+    object: 'id',
+  },
   object_access: { table: 'object_access', live: everything, object: 'object_id' },
   object_instances: { table: 'object_instances', live: everything, object: 'object_id' },
   storage_backends: { table: 'storage_backends', live: everything },
@@ -105,7 +120,7 @@ const loadKind = (arrow: string): LoadKind => {
 
 /** Every table that the answer to a request depends on. */
 export const tablesRead = ({ dataset, where, flows }: DatasetRequest, besideTrash: boolean): Set<TableName> => {
-  const { table, liveBesideTrash } = datasetOf(dataset)
+  const { table, live, liveBesideTrash } = datasetOf(dataset)
   const found = new Set<TableName>([table])
   if (liveBesideTrash) for (const deleted of DELETED_ROWS) found.add(deleted.table)
   if (datasetOf(dataset).link?.startsWith('of flows')) found.add('flows')
@@ -116,6 +131,6 @@ export const tablesRead = ({ dataset, where, flows }: DatasetRequest, besideTras
     } else if (predicate.kind === 'not') visit(predicate.term)
     else if (predicate.kind === 'and' || predicate.kind === 'or') predicate.terms.forEach(visit)
   }
-  visit(or(where, flows, ...(besideTrash && liveBesideTrash ? [liveBesideTrash] : [])))
+  visit(or(where, flows, besideTrash && liveBesideTrash ? liveBesideTrash : live))
   return found
 }

@@ -60,6 +60,10 @@ export type EngineAnswer =
   | { readonly type: 'failed'; readonly id: number; readonly failure: Failure }
   /** A batch has been loaded: the next may come. */
   | { readonly type: 'taken'; readonly id: number }
+  /** Of the thread as a whole: nothing more is answered but `ended`. */
+  | { readonly type: 'crashed'; readonly failure: Failure }
+  /** Nothing runs in it any more. Before that it must not be terminated. */
+  | { readonly type: 'ended' }
 
 /** An error on its way between threads; without a code it is none that a caller can act on. */
 export interface Failure {

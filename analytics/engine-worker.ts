@@ -19,13 +19,38 @@ const indexes = new Map<string, FlowIndex>()
 const tables = new Map<string, LoadedTable>()
 const queries = new Map<number, AbortController>()
 const loads = new Map<number, Arrivals>()
+const running = new Set<Promise<void>>()
+let ending = false
 
 const answer = (message: EngineAnswer, transfer: ArrayBuffer[] = []): void => self.postMessage(message, transfer)
 
+// A thread that dies while native code works for it takes the process with it: whatever goes wrong, what runs has to end first.
+const crash = (error: unknown): void => {
+  if (ending) return
+  answer({ type: 'crashed', failure: failureOf(error) })
+  void windDown().finally(() => answer({ type: 'ended' }))
+}
+process.on('uncaughtException', crash)
+process.on('unhandledRejection', crash)
+
 self.onmessage = ({ data }: MessageEvent<EngineRequest>) => {
+  try {
+    receive(data)
+  } catch (error) {
+    crash(error)
+  }
+}
+
+const receive = (data: EngineRequest): void => {
+  if (ending) return
   switch (data.type) {
     case 'call':
-      void handle(data)
+      if (data.method === 'close') void handle(data)
+      else {
+        const call = handle(data)
+        running.add(call)
+        void call.finally(() => running.delete(call))
+      }
       break
     case 'abort':
       queries.get(data.id)?.abort(new Error('aborted'))
@@ -84,12 +109,21 @@ const carryOut = async (call: Call): Promise<Calls[Method]['answers']> => {
     case 'parquet':
       return parquet.write(call.asks)
     case 'close':
-      await parquet.close()
-      opened().close()
+      await windDown()
       return null
     default:
       throw new Error(`unhandled ${call satisfies never}`)
   }
+}
+
+/** Interrupts what runs, waits until it has ended, and closes the databases. */
+const windDown = async (): Promise<void> => {
+  ending = true
+  for (const query of queries.values()) query.abort(new Error('the analytics engine is closed'))
+  for (const load of loads.values()) load.abort()
+  await Promise.all(running)
+  await parquet.close()
+  engine?.close()
 }
 
 const opened = (): Engine => {

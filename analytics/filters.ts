@@ -107,4 +107,5 @@ const tagged = (term: TagTerm): Predicate => {
   )
 }
 
-const isEverything = (predicate: Predicate): boolean => predicate.kind === 'and' && predicate.terms.length === 0
+/** Whether a condition holds for all rows by its form. */
+export const isEverything = (predicate: Predicate): boolean => predicate.kind === 'and' && predicate.terms.length === 0

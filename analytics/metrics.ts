@@ -17,8 +17,11 @@ export interface Metric {
   readonly sql: string
 }
 
-// A segment can be longer than 2^63 ns where it runs from one end of time to the other: hence hugeint.
-const SECONDS = '(s.end_ns::hugeint - s.start_ns)::double / 1e9'
+// A segment can be longer than 2^63 ns where it runs from one end of time to the other: hence hugeint, but it is slow.
+const SECONDS = `case
+          when s.start_ns >= 0 and s.end_ns >= 0 then (s.end_ns - s.start_ns)::double
+          else (s.end_ns::hugeint - s.start_ns)::double
+        end / 1e9`
 
 export const metrics = {
   segment_duration: {

@@ -13,17 +13,24 @@ interface Waiting {
   taken?: () => void
 }
 
-/** DuckDB in a thread of its own; see `Engine`. When the thread fails, all that wait for it fail, and `failed` tells. */
+/**
+ * DuckDB in a thread of its own; see `Engine`. When the thread fails, all that wait for it fail with `unavailable`, and `failed` tells:
+ * who asks again needs another engine.
+ */
 export class RemoteEngine {
   private readonly worker = new Worker(new URL('./engine-worker.ts', import.meta.url))
   private readonly waiting = new Map<number, Waiting>()
   private ids = 0
   private failure: unknown
+  private readonly ended = Promise.withResolvers<void>()
 
   private constructor() {
     this.worker.onmessage = ({ data }: MessageEvent<EngineAnswer>) => this.receive(data)
-    this.worker.onerror = (event) => this.fail(new Error('the analytics thread failed', { cause: event.error ?? event.message }))
-    this.worker.addEventListener('close', () => this.fail(new Error('the analytics thread has ended')))
+    this.worker.onerror = (event) => this.crashed(event.error ?? event.message)
+    this.worker.addEventListener('close', () => {
+      this.crashed(new Error('the analytics thread has ended'))
+      this.ended.resolve()
+    })
   }
 
   static async open(options: EngineOptions): Promise<RemoteEngine> {
@@ -93,10 +100,12 @@ export class RemoteEngine {
     return this.call('parquet', table)
   }
 
-  /** Ends the thread, after what runs in it. */
+  /** Ends the thread, and first what runs in it. */
   async close(): Promise<void> {
-    if (!this.failed) await this.call('close', null)
+    if (this.failed) return this.ended.promise
+    await this.call('close', null)
     this.failure ??= new Error('the analytics engine is closed')
+    this.ended.resolve()
     this.worker.terminate()
   }
 
@@ -134,6 +143,15 @@ export class RemoteEngine {
   }
 
   private receive(answer: EngineAnswer): void {
+    if (answer.type === 'crashed') {
+      this.crashed(errorOf(answer.failure))
+      return
+    }
+    if (answer.type === 'ended') {
+      this.ended.resolve()
+      this.worker.terminate()
+      return
+    }
     const waiting = this.waiting.get(answer.id)
     if (answer.type === 'taken') {
       waiting?.taken?.()
@@ -142,6 +160,10 @@ export class RemoteEngine {
     this.waiting.delete(answer.id)
     if (answer.type === 'done') waiting?.resolve(answer.value)
     else waiting?.reject(errorOf(answer.failure))
+  }
+
+  private crashed(cause: unknown): void {
+    this.fail(new TamsError('unavailable', 'Analytics failed and starts anew: try again', { cause }))
   }
 
   private fail(failure: unknown): void {

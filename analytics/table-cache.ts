@@ -3,6 +3,7 @@ import type { ColumnName, TableName } from '../src/storage/schema.ts'
 import type { ReadTx, Tables } from '../src/storage/tables.ts'
 import { type DatasetRequest, DELETED_ROWS, datasetOf, loadColumns, tablesRead } from './datasets.ts'
 import type { FlowColumn, Loaded } from './engine-protocol.ts'
+import { isEverything } from './filters.ts'
 import { type FlowDifference, NUMBERED_BY } from './flow-index.ts'
 import type { RemoteEngine } from './remote-engine.ts'
 
@@ -143,25 +144,38 @@ export class TableCache {
     const release = (): void => {
       for (const entry of held.splice(0)) this.free(entry)
     }
+    const take = async (request: DatasetRequest): Promise<boolean> => {
+      const own = Object.fromEntries([...tablesRead(request, besideTrash)].map((table) => [table, versions[table] ?? '']))
+      const found = loading?.refresh ? undefined : this.find(request, own, flows)
+      if (!found && !loading) return false
+      const entry = found ?? (await this.load(tx, { ...request, besideTrash }, own, flows, loading))
+      if (found) hits++
+      else {
+        rowsScanned += entry.rowsScanned
+        bytesLoaded += entry.bytes
+      }
+      entry.users++
+      entry.lastUse = ++this.uses
+      held.push(entry)
+      if (entry.index !== undefined) flows = entry
+      views[request.dataset] = entry.select
+      return true
+    }
+    const all = async (some: readonly DatasetRequest[]): Promise<boolean> => {
+      // All have ended before anything is released, also where one fails.
+      const taken = await Promise.allSettled(some.map(take))
+      return taken.every((each) => {
+        if (each.status === 'rejected') throw each.reason
+        return each.value
+      })
+    }
     try {
-      for (const request of requests) {
-        const own = Object.fromEntries([...tablesRead(request, besideTrash)].map((table) => [table, versions[table] ?? '']))
-        const found = loading?.refresh ? undefined : this.find(request, own, flows)
-        if (!found && !loading) {
-          release()
-          return undefined
-        }
-        const entry = found ?? (await this.load(tx, { ...request, besideTrash }, own, flows, loading))
-        if (found) hits++
-        else {
-          rowsScanned += entry.rowsScanned
-          bytesLoaded += entry.bytes
-        }
-        entry.users++
-        entry.lastUse = ++this.uses
-        held.push(entry)
-        if (entry.index !== undefined) flows = entry
-        views[request.dataset] = entry.select
+      const isFlows = ({ dataset }: DatasetRequest): boolean => dataset === 'flows'
+      // What belongs to flows needs their numbering; otherwise scans may run side by side.
+      const complete = (await all(requests.filter(isFlows))) && (await all(requests.filter((each) => !isFlows(each))))
+      if (!complete) {
+        release()
+        return undefined
       }
     } catch (error) {
       release()
@@ -377,7 +391,7 @@ const isLinked = ({ dataset }: DatasetRequest): boolean => datasetOf(dataset).li
 
 // Filtering by flows only helps where there is such a filter: else all flows would be named.
 const pushedFlows = (request: DatasetRequest, flows: Entry | undefined): readonly string[] | undefined =>
-  isEverything(request) ? undefined : flows?.flowIds
+  isEverything(request.flows) ? undefined : flows?.flowIds
 
 const linking = (link: string | undefined, flows: Entry | undefined): FlowColumn | undefined =>
   link === undefined || flows?.index === undefined
@@ -387,8 +401,6 @@ const linking = (link: string | undefined, flows: Entry | undefined): FlowColumn
 /** Names of tables whose versions differ. */
 const differing = (before: Readonly<Record<string, string>>, now: Readonly<Record<string, string>>): string[] =>
   [...new Set([...Object.keys(before), ...Object.keys(now)])].filter((name) => before[name] !== now[name])
-
-const isEverything = ({ flows }: DatasetRequest): boolean => flows.kind === 'and' && flows.terms.length === 0
 
 /**
  * With the flows in front of what belongs to them. One query can have only one numbering, so where it asks for flows itself, the

@@ -125,8 +125,11 @@ export const EMBEDDED_ID = 'embedded_storage_id'
 export const S3_ID = 's3_storage_id '
 
 /** The id of a backend that no file names: made once and kept in the store. */
-const keptId = (tables: Tables, name: string): Promise<string> =>
-  tables.write(async (tx) => {
+const keptId = async (tables: Tables, name: string): Promise<string> => {
+  // Without a write, so that a store that takes no changes can be opened.
+  const known = await tables.read((tx) => tx.find('meta', [name]))
+  if (known && isUuid(known.value)) return known.value
+  return tables.write(async (tx) => {
     await tx.lock([`meta:${name}`])
     const row = await tx.find('meta', [name])
     if (row && isUuid(row.value)) return row.value
@@ -134,6 +137,7 @@ const keptId = (tables: Tables, name: string): Promise<string> =>
     await tx.put('meta', [{ name, value }])
     return value
   })
+}
 
 export const embeddedRoot = (dataDir: string): string => path.join(path.resolve(dataDir), 'media')
 

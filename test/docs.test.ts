@@ -4,6 +4,7 @@ import path from 'node:path'
 import { STATUS } from '../api/plugins/errors.ts'
 import { ERRORS } from '../src/core/errors.ts'
 import { EXTENSIONS } from '../src/domain/extensions.ts'
+import { REMEDIES } from '../src/domain/integrity/index.ts'
 import { object } from './support/answers.ts'
 import { openApp } from './support/app.ts'
 import { expectStatus } from './support/fixtures.ts'
@@ -25,6 +26,13 @@ test('ERRORS.md lists every type of error with its status and what it says, and 
   const listed = rowsOf(await read('ERRORS.md')).map(([type = '', status, says]) => [type.replaceAll('`', ''), Number(status), says])
   const known = Object.entries(ERRORS).map(([type, says]) => [type, STATUS[type as keyof typeof ERRORS], says])
   expect(listed.sort()).toEqual(known.sort())
+})
+
+test('OPERATIONS.md says of every rule of the store what has to hold', async () => {
+  const rules = [...(await read('OPERATIONS.md')).matchAll(/^\| (`[a-z-]+`(?:, `[a-z-]+`)*) /gm)].flatMap(([, names = '']) =>
+    names.split(', ').map((name) => name.replaceAll('`', '')),
+  )
+  expect(rules.sort()).toEqual([...Object.keys(REMEDIES), 'file'].sort())
 })
 
 describe('the list of extensions', () => {

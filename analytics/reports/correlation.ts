@@ -2,6 +2,7 @@ import { Type } from '@sinclair/typebox'
 import { invalid } from '../../src/core/errors.ts'
 import { MetricParameter, measure, metricOf } from '../metrics.ts'
 import { report } from '../report.ts'
+import { FEW, SAMPLE } from './quantiles.ts'
 import { ALL_FILTERS, finiteSql, Nullable, Real, Whole } from './shared.ts'
 
 const Value = Nullable(Real)
@@ -23,11 +24,18 @@ export const correlation = report({
         with measured as (${select}),
         pairs as (select value as x, second as y from measured where value is not null and second is not null),
         -- Of equal values (twice) the mean of their ranks: the first one's and, counting up to all equals, the last one's.
+        -- Where there are few different x, as of durations, counting them spares one sorting of all.
+        sampled as (select count(distinct x) <= ${FEW} as few from (select x from pairs limit ${SAMPLE})),
+        counted as (select x, count(*) as n from pairs, sampled where few group by x),
+        upto as (select x, 2 * sum(n) over (order by x) - n + 1 as rank_x from counted),
+        ranked_x as (
+          select p.y, u.rank_x::double as rank_x from pairs p join upto u on u.x = p.x
+          union all
+          select y, rank() over (order by x) + cume_dist() over (order by x) * (select count(*) from pairs)
+          from pairs, sampled where not few
+        ),
         ranked as (
-          select
-            rank() over (order by x) + cume_dist() over (order by x) * (select count(*) from pairs) as rank_x,
-            rank() over (order by y) + cume_dist() over (order by y) * (select count(*) from pairs) as rank_y
-          from pairs
+          select rank_x, rank() over (order by y) + cume_dist() over (order by y) * (select count(*) from pairs) as rank_y from ranked_x
         )
         select
           count(*) as count,

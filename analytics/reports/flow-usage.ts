@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import { request, usedBy } from '../datasets.ts'
-import { flowRows } from '../filters.ts'
+import { flowRows, isEverything } from '../filters.ts'
 import { report } from '../report.ts'
 import { ALL_FILTERS, Nullable, Real, Tally, Whole } from './shared.ts'
 
@@ -19,9 +19,9 @@ export const flowUsage = report({
   plan: (_, filters) => {
     const flows = flowRows(filters)
     return {
-      datasets: [request('flows', ['format'], flows), request('objects', ['size'], usedBy(flows))],
+      datasets: [request('flows', ['format'], flows), request('used_objects', ['size'], isEverything(flows) ? flows : usedBy(flows))],
       sql: `
-        with bytes as (select coalesce(sum(size), 0) as total from objects),
+        with bytes as (select coalesce(sum(size), 0) as total from used_objects),
         formats as (select format, count(*) as flows from flows group by format)
         select
           (select count(*) from flows) as total_flows,

@@ -1,6 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { and, everything } from '../../src/core/predicate.ts'
-import { request, usedBy } from '../datasets.ts'
+import { request } from '../datasets.ts'
 import { objectRows } from '../filters.ts'
 import { report } from '../report.ts'
 import { LimitParameter, Nullable, Text, Time, Whole } from './shared.ts'
@@ -25,22 +24,16 @@ export const orphans = report({
     ),
   }),
   plan: ({ n }, filters) => ({
-    datasets: [
-      request(
-        'objects',
-        ['id', 'size', 'created', 'explicit', 'first_referenced_by_flow'],
-        and(objectRows(filters), usedBy(everything, true)),
-      ),
-    ],
+    datasets: [request('unused_objects', ['id', 'size', 'created', 'explicit', 'first_referenced_by_flow'], objectRows(filters))],
     bind: { n: BigInt(n) },
     sql: `
       with largest as (
         select id as object_id, size, strftime(created, '%Y-%m-%dT%H:%M:%S.%fZ') as created, explicit, first_referenced_by_flow
-        from objects order by size desc nulls last, id limit $n
+        from unused_objects order by size desc nulls last, id limit $n
       )
       select
-        (select count(*) from objects) as orphaned_objects,
-        (select coalesce(sum(size), 0) from objects) as orphaned_bytes,
+        (select count(*) from unused_objects) as orphaned_objects,
+        (select coalesce(sum(size), 0) from unused_objects) as orphaned_bytes,
         coalesce((select list(largest order by size desc nulls last, object_id) from largest), []) as objects`,
   }),
 })

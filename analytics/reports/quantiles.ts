@@ -63,5 +63,6 @@ export const describedSql = (source: string, fractions: readonly number[]): stri
           group by grp
         )`
 
-const SAMPLE = 100_000
-const FEW = 5000
+/** So many first rows show whether different values are few. */
+export const SAMPLE = 100_000
+export const FEW = 5000

@@ -1,5 +1,5 @@
 import { invalid } from '../core/errors.ts'
-import { and, eq, isIn } from '../core/predicate.ts'
+import { and, compare, eq, isIn } from '../core/predicate.ts'
 import type { Row } from '../storage/schema.ts'
 import type { ReadTx, WriteTx } from '../storage/tables.ts'
 import { type CollectionItem, MAX_COLLECTORS } from './flow-schema.ts'
@@ -301,7 +301,7 @@ export const collects = async (tx: ReadTx, entity: CollectionEntity, members: re
   return false
 }
 
-/** Memberships that a deletion ended, kept under its id until one of both sides is restored or purged. */
+/** Memberships that a deletion ended, kept under its id until both sides live again, or one is purged. */
 export const keepMemberships = async (
   tx: WriteTx,
   deletionId: string,
@@ -320,6 +320,19 @@ export const keptMemberships = async (tx: ReadTx, deletionId: string, flowId: st
   const parents = await listAll(tx, 'collections', { where: and(kept, eq('child_id', flowId)), limit: ROWS })
   const byPosition = (a: Row<'collections'>, b: Row<'collections'>) => a.position - b.position
   return { members: own.toSorted(byPosition), parents: parents.toSorted(byPosition) }
+}
+
+/** Keeps a membership on under the deletion that has its other side, at its old place among those that are kept there. */
+export const passMembership = async (tx: WriteTx, row: Row<'collections'>, deletionId: string): Promise<void> => {
+  await dropMembership(tx, row)
+  const there = and(eq('entity_type', 'flow'), eq('deletion_id', deletionId), eq('parent_id', row.parent_id))
+  const others = await listAll(tx, 'collections', { where: there, limit: ROWS })
+  if (others.some(({ child_id }) => child_id === row.child_id)) return
+  const isTaken = others.some(({ position }) => position === row.position)
+  const moved = isTaken ? others.filter(({ position }) => position >= row.position) : []
+  if (isTaken) await tx.delete('collections', and(there, compare('position', '>=', row.position)))
+  const rows = [{ ...row, deletion_id: deletionId }, ...moved.map((other) => ({ ...other, position: other.position + 1 }))]
+  await tx.insert('collections', rows)
 }
 
 export const dropMembership = async (tx: WriteTx, { deletion_id, parent_id, child_id }: Row<'collections'>): Promise<void> => {

@@ -1,17 +1,19 @@
 import { toMicroseconds } from '../core/clock.ts'
-import { and, compare, eq } from '../core/predicate.ts'
+import { and, compare, eq, type Value } from '../core/predicate.ts'
 import { TimeRange } from '../core/time-range.ts'
 import type { Row } from '../storage/schema.ts'
 import type { ReadTx, WriteTx } from '../storage/tables.ts'
 import { type Context, seesEverything } from './context.ts'
 import { countTaken } from './deletion.ts'
+import { objectsDeleted } from './extension-events.ts'
 import type { FlowRow } from './flow.ts'
 import { deleteRows } from './flow-delete.ts'
 import { type HiddenStretch, hiddenColumn, hiddenStretches } from './hidden.ts'
 import { listAll } from './list-all.ts'
-import { type DomainEvent, record } from './record.ts'
+import { appendEvents, type DomainEvent, record } from './record.ts'
 import { byStart, covered, listOverlapping, onTimeline, segmentRange, startingIn, type Timeline, wholeExtent } from './segment-ranges.ts'
-import { deletionEvents, moveSegments, removeSegments } from './segment-remove.ts'
+import { buryDeleted, deletionEvents, objectIds, removeSegments } from './segment-remove.ts'
+import { unseenObjects } from './unseen-objects.ts'
 
 type Request = Row<'deletion_requests'>
 
@@ -53,9 +55,16 @@ const tellStep = async (tx: WriteTx, nowUs: bigint, request: Request, limit: num
   const range = TimeRange.parse(request.timerange_remaining)
   if (!flow || range.isEmpty) return finish(tx, nowUs, request)
   const { rows, after } = await listOverlapping(tx, flow, { range, limit })
+  await appendEvents(tx, nowUs, objectsDeleted(await unseenObjects(tx, objectIds(rows))))
   await tell(tx, nowUs, request, flow, rows)
+  await proceed(tx, nowUs, request, behind(range, rows, after?.[2]))
+}
+
+/** What is left of a range behind the last row that was looked at; a page may end, or be empty, before its limit. */
+export const behind = (range: TimeRange, rows: readonly Row<'segments'>[], next: Value | undefined): TimeRange => {
+  if (typeof next !== 'bigint') return TimeRange.never
   const last = rows.at(-1)
-  await proceed(tx, nowUs, request, after && last ? TimeRange.of(last.end_ns, range.endNs) : TimeRange.never)
+  return TimeRange.of(last?.start_ns === next ? last.end_ns : next + 1n, range.endNs)
 }
 
 const segmentsStep = async (tx: WriteTx, nowUs: bigint, request: Request, limit: number): Promise<void> => {
@@ -81,15 +90,14 @@ const segmentsStep = async (tx: WriteTx, nowUs: bigint, request: Request, limit:
 const objectStep = async (tx: WriteTx, nowUs: bigint, request: Request, objectId: string, limit: number): Promise<void> => {
   const flow = await tx.find('flows', [request.flow_id, ''])
   if (flow?.timeline_id !== request.timeline_id) return finish(tx, nowUs, request)
-  const range = TimeRange.of(request.start_ns ?? undefined, request.end_ns ?? undefined)
+  // Never back to where it was: what was restored there from another deletion is not its business, and its place in the trash may be taken.
+  const range = TimeRange.parse(request.timerange_remaining)
   // Only what was there when the deletion was asked for.
   const where = and(covered(flow, range), eq('object_id', objectId), compare('created', '<=', request.created))
   const { rows, after } = await listOverlapping(tx, flow, { range, where, limit })
   await deleteRows(tx, onBehalfOf(request), nowUs, flow, rows, request.deletion_id)
   if (request.deletion_id !== null && rows.length > 0) await countTaken(tx, request.deletion_id, rows.length)
-  const [first, last] = [rows.at(-1), TimeRange.parse(request.timerange_remaining)]
-  const start = first?.end_ns ?? last.startNs
-  await proceed(tx, nowUs, request, after ? TimeRange.of(start, last.endNs) : TimeRange.never)
+  await proceed(tx, nowUs, request, behind(range, rows, after?.[2]))
 }
 
 const startsIn = (flow: Timeline, { startNs, endNs }: HiddenStretch) => startingIn(flow, startNs, endNs)
@@ -115,7 +123,7 @@ const remove = async (tx: WriteTx, nowUs: bigint, request: Request, flow: Owner,
   if (rows.length === 0) return
   if (request.deletion_id === null) await removeSegments(tx, nowUs, flow, rows)
   else {
-    await moveSegments(tx, flow, { id: flow.id, timeline_id: request.deletion_id }, rows)
+    await buryDeleted(tx, nowUs, flow, request.deletion_id, rows)
     await countTaken(tx, request.deletion_id, rows.length)
   }
   await tell(tx, nowUs, request, flow, rows)

@@ -2,13 +2,14 @@ import { randomUUID } from 'node:crypto'
 import { type Static, Type } from '@sinclair/typebox'
 import { toSeconds } from '../core/clock.ts'
 import { notFound } from '../core/errors.ts'
-import { and, compare, eq, isIn, type Predicate } from '../core/predicate.ts'
+import { and, compare, eq, isIn, isNull, not, type Predicate } from '../core/predicate.ts'
 import { isUuid } from '../core/uuid.ts'
 import type { Row } from '../storage/schema.ts'
 import type { ReadTx, WriteTx } from '../storage/tables.ts'
 import type { Context } from './context.ts'
 import type { DeletionMode } from './deletion-mode.ts'
 import type { Deps } from './deps.ts'
+import { listAll } from './list-all.ts'
 import { effectiveLimit, type Listing, nextKey, type PageRequest, pageValues } from './paging.ts'
 import { TimeRangeText, Uuid } from './validate.ts'
 
@@ -134,6 +135,35 @@ export const findDeletions = async (tx: ReadTx, ids: readonly string[]): Promise
   return new Map(rows.map((row) => [row.id, row]))
 }
 
+/**
+ * Deletions, newest first, that may have segments of this flow in their trash, deleted flows themselves aside: those of ranges, and those
+ * that the flow, or it and its source, came back from alone.
+ */
+export const deletionsOfSegments = async (
+  tx: ReadTx,
+  flow: { readonly id: string; readonly source_id: string | undefined },
+  statuses: readonly Deletion['status'][],
+  limit: number,
+): Promise<DeletionRow[]> => {
+  const open = isIn('status', statuses)
+  const own = and(eq('flow_id', flow.id), open, isIn('entity_type', ['flow', 'segments']))
+  const rows = await listAll(tx, 'deletions', { where: own, orderBy: [{ column: 'created', direction: 'desc' }], limit })
+  if (flow.source_id === undefined) return rows
+  const where = and(eq('entity_type', 'source'), eq('entity_id', flow.source_id), open, not(isNull('left_segments')))
+  const ofSource = await listAll(tx, 'deletions', { where, limit })
+  return [...rows, ...ofSource].sort((a, b) => (a.created < b.created ? 1 : -1)).slice(0, limit)
+}
+
+/** Whoever may not see a flow or source may not see what was deleted of it. */
+export const isShown = async (tx: ReadTx, { visible }: Context, { entity_type, entity_id }: DeletionRow): Promise<boolean> => {
+  if (entity_type === 'object') return true
+  const table = entity_type === 'source' ? 'sources' : 'flows'
+  if (visible[table].kind === 'and' && visible[table].terms.length === 0) return true
+  const of = eq('id', entity_id)
+  if ((await tx.count(table, and(of, visible[table]), { atMost: 1 })) > 0) return true
+  return (await tx.count(table, of, { atMost: 1 })) === 0
+}
+
 export interface DeletionFilter {
   readonly entityType?: DeletedType
   readonly entityId?: string
@@ -164,8 +194,8 @@ const filterPredicate = (filter: DeletionFilter): Predicate => {
 }
 
 export const deletionUseCases = ({ tables, settings }: Deps) => ({
-  /** Newest first. */
-  list: (_context: Context, filter: DeletionFilter, page: PageRequest): Promise<Listing<Deletion>> =>
+  /** Newest first; a page may be short. */
+  list: (context: Context, filter: DeletionFilter, page: PageRequest): Promise<Listing<Deletion>> =>
     tables.read(async (tx) => {
       const limit = effectiveLimit(page, settings)
       const after = pageValues(SCOPE, page, 2)
@@ -179,14 +209,16 @@ export const deletionUseCases = ({ tables, settings }: Deps) => ({
         limit,
         ...(after && { after }),
       })
-      return { items: found.rows.map(deletionDocument), limit, ...nextKey(SCOPE, found.after) }
+      const shown: DeletionRow[] = []
+      for (const row of found.rows) if (await isShown(tx, context, row)) shown.push(row)
+      return { items: shown.map(deletionDocument), limit, ...nextKey(SCOPE, found.after) }
     }),
 
   /** Throws `not_found`, also once it is purged. */
-  get: (_context: Context, id: string): Promise<Deletion> =>
+  get: (context: Context, id: string): Promise<Deletion> =>
     tables.read(async (tx) => {
       const row = isUuid(id) ? await tx.find('deletions', [id]) : undefined
-      if (!row) throw notFound(`Deletion ${id}`)
+      if (!row || !(await isShown(tx, context, row))) throw notFound(`Deletion ${id}`)
       return deletionDocument(row)
     }),
 })

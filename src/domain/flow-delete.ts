@@ -15,7 +15,7 @@ import { countVisible, removeFlows, scheduleDeletion } from './flow-remove.ts'
 import { hiddenColumn, hiddenStretches, MAX_STRETCHES, newlyHidden } from './hidden.ts'
 import { record } from './record.ts'
 import { covered, coveredEnds, extentColumns, listOverlapping, type Placed, wholeExtent } from './segment-ranges.ts'
-import { deletionEvents, moveSegments, removeSegments } from './segment-remove.ts'
+import { buryDeleted, deletionEvents, removeSegments } from './segment-remove.ts'
 import { removeOrphanedSource } from './source.ts'
 import { checker, TimeRangeText, Uuid } from './validate.ts'
 
@@ -202,7 +202,7 @@ export const deleteRows = async (
 ): Promise<void> => {
   if (rows.length === 0) return
   if (deletionId === null) await removeSegments(tx, nowUs, flow, rows)
-  else await moveSegments(tx, flow, { id: flow.id, timeline_id: deletionId }, rows)
+  else await buryDeleted(tx, nowUs, flow, deletionId, rows)
   await tx.update('flows', and(eq('id', flow.id), eq('deletion_id', '')), {
     ...extentColumns(await wholeExtent(tx, flow)),
     segment_count: flow.segment_count - BigInt(rows.length),

@@ -6,16 +6,17 @@ import type { ReadTx, WriteTx } from '../storage/tables.ts'
 import { type Collectors, clearFlowCollection, collectorsOf, keepMemberships } from './collections.ts'
 import type { Context } from './context.ts'
 import { type DeletionRequest, deletionRequestDocument } from './deletion-request.ts'
-import { collectionEvents } from './extension-events.ts'
+import { collectionEvents, objectsDeleted } from './extension-events.ts'
 import { type FlowRow, flowTimeRange } from './flow.ts'
 import { flowCollection, leaveCollections } from './flow-save.ts'
 import { hiddenStretches, visibleStretches } from './hidden.ts'
 import { listAll } from './list-all.ts'
-import { type DomainEvent, record } from './record.ts'
+import { appendEvents, type DomainEvent, record } from './record.ts'
 import { byStart, onTimeline, type Placed, startingIn, wholeExtent } from './segment-ranges.ts'
-import { deletionEvents, removeSegments } from './segment-remove.ts'
+import { deletionEvents, objectIds, removeSegments } from './segment-remove.ts'
 import { keepTrashed } from './segment-room.ts'
 import { moveTags, parseTags, removeTags } from './tags.ts'
+import { unseenObjects } from './unseen-objects.ts'
 
 export interface RemovedFlows {
   /** For what is worked off later. */
@@ -48,15 +49,17 @@ export const removeFlows = async (
     segments += await countVisible(tx, flow)
     const later = flow.segment_count > BigInt(room)
     const events: DomainEvent[] = []
+    let told: readonly VisibleRow[] = []
     if (!later) {
       room -= Number(flow.segment_count)
-      events.push(
-        ...(deletionId === null ? await clearTimeline(tx, nowUs, flow, of) : deletionEvents(flow, await visibleRows(tx, flow), of)),
-      )
+      if (deletionId === null) events.push(...(await clearTimeline(tx, nowUs, flow, of)))
+      else told = await visibleRows(tx, flow)
+      events.push(...deletionEvents(flow, told, of))
     }
     // What earlier deletions have only hidden goes with a flow that goes for good.
     const extent = deletionId === null && flow.hidden !== null ? await wholeExtent(tx, { ...flow, hidden: null }) : flowTimeRange(flow)
     await (deletionId === null ? dropFlow(tx, flow) : trashFlow(tx, flow, deletionId))
+    await appendEvents(tx, nowUs, objectsDeleted(await unseenObjects(tx, objectIds(told))))
     events.push({
       type: 'flows/deleted',
       flowId: flow.id,
@@ -99,10 +102,12 @@ const clearTimeline = async (tx: WriteTx, nowUs: bigint, flow: FlowRow, collecto
   return deletionEvents(flow, rows, collectors)
 }
 
-const PLACE = ['start_ns', 'end_ns', 'timerange'] as const
+const PLACE = ['start_ns', 'end_ns', 'timerange', 'object_id'] as const
 
-const visibleRows = async (tx: ReadTx, flow: FlowRow): Promise<Pick<Placed, (typeof PLACE)[number]>[]> => {
-  const rows: Pick<Placed, (typeof PLACE)[number]>[] = []
+type VisibleRow = Pick<Placed, (typeof PLACE)[number]>
+
+const visibleRows = async (tx: ReadTx, flow: FlowRow): Promise<VisibleRow[]> => {
+  const rows: VisibleRow[] = []
   for (const { startNs, endNs } of visibleStretches(hiddenStretches(flow), undefined, undefined)) {
     const where = startingIn(flow, startNs, endNs)
     rows.push(...(await listAll(tx, 'segments', { columns: PLACE, where, orderBy: byStart('asc'), limit: EVERY_SEGMENT })))

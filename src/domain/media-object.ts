@@ -1,4 +1,4 @@
-import { and, eq, everything, isIn, type Predicate, related } from '../core/predicate.ts'
+import { and, eq, everything, isIn, not, type Predicate, related } from '../core/predicate.ts'
 import type { Row } from '../storage/schema.ts'
 import type { ReadTx, WriteTx } from '../storage/tables.ts'
 import { objectsDeleted } from './extension-events.ts'
@@ -32,11 +32,12 @@ export const findObjects = async (tx: ReadTx, ids: readonly string[]): Promise<M
   return new Map(rows.map((row) => [row.id, row]))
 }
 
-/** Which of these objects live flows refer to. */
-export const referredTo = async (tx: ReadTx, ids: readonly string[]): Promise<ReadonlySet<string>> => {
+/** Which of these objects live flows refer to, by other timelines than `besides`. */
+export const referredTo = async (tx: ReadTx, ids: readonly string[], besides?: string): Promise<ReadonlySet<string>> => {
   if (ids.length === 0) return new Set()
   const live = related('flows', { id: 'flow_id', timeline_id: 'timeline_id' }, eq('deletion_id', ''))
-  const rows = await listAll(tx, 'object_refs', { columns: ['object_id'], where: and(isIn('object_id', ids), live), limit: MANY })
+  const terms = [isIn('object_id', ids), live, ...(besides === undefined ? [] : [not(eq('timeline_id', besides))])]
+  const rows = await listAll(tx, 'object_refs', { columns: ['object_id'], where: and(...terms), limit: MANY })
   return new Set(rows.map((row) => row.object_id))
 }
 

@@ -4,6 +4,7 @@ import { invalid, TamsError } from '../core/errors.ts'
 import { eq } from '../core/predicate.ts'
 import { quote } from '../core/uuid.ts'
 import type { Row } from '../storage/schema.ts'
+import type { ReadTx } from '../storage/tables.ts'
 import { type BatchResult, batchItems, makeEach } from './batch.ts'
 import type { Context } from './context.ts'
 import type { Deps } from './deps.ts'
@@ -13,6 +14,7 @@ import { isControlled, type ObjectRow, parseInstances } from './media-object.ts'
 import { getVisibleObject } from './object.ts'
 import { record } from './record.ts'
 import { MAX_URLS, ObjectId, parseMediaRange, Url, UrlLabel } from './segment-schema.ts'
+import { unseenObjects } from './unseen-objects.ts'
 import { AnyInteger, checker, TimeRangeText, Uuid } from './validate.ts'
 
 /** An object whose bytes lie where we do not control them. */
@@ -71,7 +73,7 @@ export const directObjectUseCases = ({ tables, clock, backends }: Deps) => {
       }
       await tx.lock([`object:${body.id}`])
       const found = await tx.find('objects', [body.id, ''])
-      if (found) throw new TamsError('exists', `id: object ${quote(body.id)} is there already${whereOf(found)}`, { field: 'id' })
+      if (found) throw new TamsError('exists', `id: object ${quote(body.id)} is there already${await whereOf(tx, found)}`, { field: 'id' })
       const nowUs = clock.nowUs()
       const row: Row<'objects'> = {
         id: body.id,
@@ -150,5 +152,8 @@ export const directObjectUseCases = ({ tables, clock, backends }: Deps) => {
 }
 
 /** Why an object that is there may not be found. */
-const whereOf = ({ state, trash_id }: ObjectRow): string =>
-  trash_id !== null ? ', in the trash: restore it' : state === 'registered' ? '' : ', allocated for an upload'
+const whereOf = async (tx: ReadTx, row: ObjectRow): Promise<string> => {
+  if (row.state !== 'registered') return ', allocated for an upload'
+  if ((await unseenObjects(tx, [row.id])).every(({ id }) => id !== row.id)) return ''
+  return row.trash_id === null ? ', in the trash with all that uses it: restore that, or register a segment' : ', in the trash: restore it'
+}

@@ -26,6 +26,7 @@ export class ObjectRegistry {
   readonly references = new Map<string, bigint>()
   /** Deletions of objects that a segment uses again. */
   private readonly restored: string[] = []
+  private readonly registered = new Set<string>()
   private readonly changed = new Map<string, 'insert' | 'update'>()
 
   constructor(
@@ -55,6 +56,7 @@ export class ObjectRegistry {
     this.checkInitSegments(registered.init_object_id)
     this.set(registered, row ? 'update' : 'insert')
     if (init) this.set(init, 'update')
+    for (const { id } of [registered, ...(init ? [init] : [])]) this.registered.add(id)
     this.count(registered)
   }
 
@@ -89,7 +91,12 @@ export class ObjectRegistry {
 
   /** Those that are registered for the first time. */
   get created(): ObjectRow[] {
-    return [...this.changed.keys()].flatMap((id) => this.rows.get(id) ?? [])
+    return [...this.registered].flatMap((id) => this.rows.get(id) ?? [])
+  }
+
+  /** The row as it is after this request. */
+  now(row: ObjectRow): ObjectRow {
+    return this.rows.get(row.id) ?? row
   }
 
   async save(tx: WriteTx): Promise<void> {

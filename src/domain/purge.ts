@@ -4,6 +4,7 @@ import type { ReadTx, Tables, WriteTx } from '../storage/tables.ts'
 import { dropExplicitRows, dropMembership, keptMemberships } from './collections.ts'
 import { type Context, seesEverything } from './context.ts'
 import { type DeletionRow, leftSegments } from './deletion.ts'
+import { hiddenStretches } from './hidden.ts'
 import { listAll } from './list-all.ts'
 import { findObjects, removeObjects } from './media-object.ts'
 import { record } from './record.ts'
@@ -57,13 +58,14 @@ export const purgeStep = async (tx: WriteTx, nowUs: bigint, id: string, limit: n
   return { outcome: 'done', segments: 0 }
 }
 
-/** Requests that carry rows to this trash, or tell of what came to it, and hidden stretches of flows in it. */
+/** Requests that carry rows to this trash, or tell of what came to it, and hidden stretches of flows in it: also those that a restore fills. */
 const isWorkedOn = async (tx: ReadTx, id: string): Promise<boolean> => {
   const open = isIn('status', ['created', 'started'])
   if ((await tx.count('deletion_requests', and(eq('deletion_id', id), open), { atMost: 1 })) > 0) return true
   const flows = await listAll(tx, 'flows', { columns: ['id', 'timeline_id', 'hidden'], where: eq('deletion_id', id), limit: 10_000 })
   for (const { id: flowId, timeline_id, hidden } of flows) {
     if (hidden === null) continue
+    if (hiddenStretches({ hidden }).some(({ kind }) => kind === 'restore')) return true
     const of = and(eq('flow_id', flowId), eq('timeline_id', timeline_id), open)
     if ((await tx.count('deletion_requests', of, { atMost: 1 })) > 0) return true
   }

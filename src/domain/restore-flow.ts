@@ -8,23 +8,27 @@ import {
   dropMembership,
   keptMemberships,
   memberSources,
+  passMembership,
   refuseCycle,
   rejoinSourceCollections,
   writeFlowCollection,
 } from './collections.ts'
 import type { Context } from './context.ts'
 import type { DeletionRow, LeftSegments, RestoreTask } from './deletion.ts'
-import { collectionEvents, flowRestored, sourceRestored } from './extension-events.ts'
+import { collectionEvents, flowRestored, objectsCreated, sourceRestored } from './extension-events.ts'
 import { type FlowRow, readFlowDocument } from './flow.ts'
 import { newTimelineId } from './flow-put.ts'
 import { flowCollection, setMembers } from './flow-save.ts'
 import type { CollectionItem } from './flow-schema.ts'
+import { listAll } from './list-all.ts'
 import { type DomainEvent, record } from './record.ts'
 import { segmentsAdded } from './segment-events.ts'
 import { listOverlapping } from './segment-ranges.ts'
+import { objectIds } from './segment-remove.ts'
 import { createSource, moveSourceRow, sourceDocument } from './source.ts'
 import { moveTags, parseTags } from './tags.ts'
 import { lastDeleted } from './trash-view.ts'
+import { unseenObjects } from './unseen-objects.ts'
 
 export interface RestoreOptions {
   readonly nowUs: bigint
@@ -32,6 +36,8 @@ export interface RestoreOptions {
   readonly cascade: boolean
   /** Segments that are told of at once; of more a worker tells. */
   readonly threshold: number
+  /** Segments of a live flow that come back at once; of more a worker brings them. */
+  readonly atOnce: number
 }
 
 /** What a restored flow leaves to be done, or behind. */
@@ -50,13 +56,16 @@ export const restoreFlow = async (
   context: Context,
   deletion: DeletionRow,
   trashed: FlowRow,
-  { nowUs, cascade, threshold }: RestoreOptions,
+  { nowUs, cascade, threshold }: Omit<RestoreOptions, 'atOnce'>,
 ): Promise<RestoredFlow> => {
   const { id } = trashed
   await tx.lock([`flow:${id}`, `source:${trashed.source_id}`, COLLECTIONS_LOCK])
   if (await tx.find('flows', [id, '']))
     throw new TamsError('conflict', `Flow ${id} is live: delete it before a deleted one can take its place`)
   if (!cascade && trashed.hidden !== null) throw stillWorkedOff(`Flow ${id}`)
+  const later = cascade && trashed.segment_count > BigInt(threshold)
+  const rows = cascade && !later ? await visibleRows(tx, trashed, threshold) : []
+  const appearing = objectsCreated(await unseenObjects(tx, objectIds(rows)))
   const events = await restoreSourceOf(tx, context, deletion.id, trashed, nowUs)
   const { members, parents } = await keptMemberships(tx, deletion.id, id)
   const collected = await liveMembers(tx, members)
@@ -75,8 +84,7 @@ export const restoreFlow = async (
   const document = await readFlowDocument(tx, flow)
   events.push({ type: 'flows/created', flowId: id, sourceId: flow.source_id, event: { flow: document } }, flowRestored(document))
   events.push(...collectionEvents(undefined, flow))
-  const later = flow.segment_count > BigInt(threshold)
-  if (!later) events.push(...(await segmentEvents(tx, flow, threshold)))
+  if (rows.length > 0) events.push(...appearing, segmentsAdded(flow, rows))
   await record(tx, context, nowUs, events, {
     action: 'flow.restore',
     entityType: 'flow',
@@ -102,14 +110,14 @@ const emptyTimeline = (nowUs: bigint) => ({
   hidden: null,
 })
 
-const segmentEvents = async (tx: ReadTx, flow: FlowRow, limit: number): Promise<DomainEvent[]> => {
+const visibleRows = async (tx: ReadTx, flow: FlowRow, limit: number): Promise<Row<'segments'>[]> => {
   if (flow.start_ns === null) return []
   const rows: Row<'segments'>[] = []
   for (let after: bigint | undefined; ; ) {
     const page = await listOverlapping(tx, flow, { range: TimeRange.eternity, limit, ...(after !== undefined && { after }) })
     rows.push(...page.rows)
     const next = page.after?.[2]
-    if (typeof next !== 'bigint') return [segmentsAdded(flow, rows)]
+    if (typeof next !== 'bigint') return rows
     after = next
   }
 }
@@ -147,13 +155,22 @@ const liveMembers = async (tx: ReadTx, members: readonly Membership[]): Promise<
   return items.filter((item) => live.has(item.id))
 }
 
-/** A membership is kept on only for a flow that lies in the same trash: that one's restore may still give it back. */
+/** A membership is kept on as long as its other side lies in the trash, whichever deletion took it: its restore gives it back. */
 const settleMemberships = async (tx: WriteTx, rows: readonly Membership[], otherOf: (row: Membership) => string): Promise<void> => {
+  await tx.lock(rows.map((row) => `flow:${otherOf(row)}`))
   for (const row of rows) {
     const other = otherOf(row)
-    const waits = !(await tx.find('flows', [other, ''])) && (await tx.find('flows', [other, row.deletion_id]))
-    if (!waits) await dropMembership(tx, row)
+    const trashed = (await tx.find('flows', [other, ''])) ? undefined : await trashedFlow(tx, other, row.deletion_id)
+    if (!trashed) await dropMembership(tx, row)
+    else if (trashed.deletion_id !== row.deletion_id) await passMembership(tx, row, trashed.deletion_id)
   }
+}
+
+/** In this trash, or else where its last deletion has put it. */
+const trashedFlow = async (tx: ReadTx, id: string, deletionId: string): Promise<Pick<FlowRow, 'deletion_id'> | undefined> => {
+  const where = and(eq('id', id), eq('trashed', true))
+  const rows = await listAll(tx, 'flows', { columns: ['deletion_id'], where, limit: 1000 })
+  return rows.find((row) => row.deletion_id === deletionId) ?? lastDeleted(tx, rows)
 }
 
 /** Flows that collected this one, and live, collect it again, at its old place as far as there is one. */

@@ -20,7 +20,7 @@ import {
   segmentRange,
   type Timeline,
 } from './segment-ranges.ts'
-import { contiguousRuns, moveSegments } from './segment-remove.ts'
+import { bringBack, contiguousRuns } from './segment-remove.ts'
 import { makeRoom } from './segment-room.ts'
 
 type SegmentRow = Row<'segments'>
@@ -40,6 +40,7 @@ export interface TrashedSegments {
 }
 
 export interface RestoredSegments {
+  /** 0: there are none; of those that come back later it is not known. */
   readonly count: number
   readonly tasks: readonly RestoreTask[]
 }
@@ -51,10 +52,9 @@ export interface RestoredSegments {
 export const restoreSegments = async (
   tx: WriteTx,
   context: Context,
-  nowUs: bigint,
   deletionId: string,
   segments: TrashedSegments,
-  range: TimeRange,
+  { nowUs, range, atOnce }: { readonly nowUs: bigint; readonly range: TimeRange; readonly atOnce: number },
 ): Promise<RestoredSegments> => {
   const { flow_id } = segments
   await tx.lock([`flow:${flow_id}`])
@@ -70,11 +70,11 @@ export const restoreSegments = async (
         : `Flow ${flow_id}, which these segments belong to, is deleted: restore it first`,
     )
   if (flow.read_only) throw new TamsError('read_only', `Flow ${flow_id} is read-only; PUT false to /flows/${flow_id}/read_only first`)
-  const rows = await listAll(tx, 'segments', { where: covered(trash, range), orderBy: byStart('asc'), limit: AT_ONCE + 1 })
-  if (rows.length > AT_ONCE) return restoreLater(tx, context, nowUs, deletionId, flow, segments, ends)
+  const rows = await listAll(tx, 'segments', { where: covered(trash, range), orderBy: byStart('asc'), limit: atOnce + 1 })
+  if (rows.length > atOnce) return restoreLater(tx, context, nowUs, deletionId, flow, segments, ends)
   await refuseConflicts(tx, flow, rows)
   const room = await makeRoom(tx, context, nowUs, flow, contiguousRuns(rows).map(placeOf))
-  await moveSegments(tx, trash, flow, rows)
+  await bringBack(tx, nowUs, trash, flow, rows)
   await tx.update('flows', and(eq('id', flow_id), eq('deletion_id', '')), {
     ...extentColumns(TimeRange.encompassing([flowTimeRange(room), ...ends.map(segmentRange)])),
     segment_count: room.segment_count + BigInt(rows.length),
@@ -140,7 +140,7 @@ const restoreLater = async (
     throw conflict(
       flow_id,
       rows,
-      `lie in ${range.canonical()}, where more than ${AT_ONCE} are to be restored: take them away, or restore in parts with timerange=`,
+      `lie in ${range.canonical()}, where too many to come back at once are to be restored: take them away, or restore in parts with timerange=`,
     )
   if (hiddenStretches(found).some(({ kind, startNs, endNs }) => kind === 'restore' && range.overlaps(TimeRange.of(startNs, endNs))))
     throw new TamsError('conflict', `Segments of flow ${flow_id} in ${range.canonical()} are being restored already`)
@@ -157,5 +157,5 @@ const restoreLater = async (
     detail: { timerange: range.canonical(), deletion_id: deletionId },
   })
   const task: RestoreTask = { kind: 'move', flow_id, timeline_id, from, start: String(place.startNs), end: String(place.endNs) }
-  return { count: AT_ONCE, tasks: [task] }
+  return { count: 1, tasks: [task] }
 }

@@ -4,14 +4,16 @@ import type { Row } from '../storage/schema.ts'
 import type { WriteTx } from '../storage/tables.ts'
 import { type Context, seesEverything } from './context.ts'
 import { type DeletionRow, listColumn, type RestoreTask, restoreTasks } from './deletion.ts'
-import { findOwner, updateOwner } from './deletion-steps.ts'
+import { behind, findOwner, updateOwner } from './deletion-steps.ts'
+import { objectsCreated } from './extension-events.ts'
 import type { FlowRow } from './flow.ts'
 import { hiddenColumn, hiddenStretches } from './hidden.ts'
-import { record } from './record.ts'
+import { appendEvents, record } from './record.ts'
 import { isEmptied } from './restore.ts'
 import { segmentsAdded } from './segment-events.ts'
 import { byStart, covered, extentColumns, listOverlapping, wholeExtent } from './segment-ranges.ts'
-import { moveSegments } from './segment-remove.ts'
+import { bringBack, moveSegments, objectIds } from './segment-remove.ts'
+import { unseenObjects } from './unseen-objects.ts'
 
 /**
  * The next `limit` segments of a restore that goes on behind its transaction: rows are carried back behind the curtain of a hidden
@@ -40,7 +42,7 @@ const move = async (tx: WriteTx, nowUs: bigint, deletion: DeletionRow, task: Res
   if (!flow) return []
   const trash = { id, timeline_id: from }
   const { rows, after } = await tx.list('segments', { where: covered(trash, rangeOf(task)), orderBy: byStart('asc'), limit })
-  await moveSegments(tx, trash, flow, rows)
+  await (flow.deletion_id === '' ? bringBack(tx, nowUs, trash, flow, rows) : moveSegments(tx, trash, flow, rows))
   const segment_count = flow.segment_count + BigInt(rows.length)
   if (after) {
     await updateOwner(tx, flow, { segment_count })
@@ -62,9 +64,11 @@ const announce = async (tx: WriteTx, nowUs: bigint, deletion: DeletionRow, task:
   // What came later was told of when it came.
   const where = compare('created', '<=', deletion.restored ?? nowUs)
   const { rows, after } = await listOverlapping(tx, flow, { range, where, limit })
+  // Those that came from behind a curtain, which has an end, were told of as they came: then nothing else is left of them to tell.
+  if (task.end === undefined) await appendEvents(tx, nowUs, objectsCreated(await unseenObjects(tx, objectIds(rows), flow.timeline_id)))
   await tell(tx, nowUs, deletion, flow, rows)
-  const next = after?.[2]
-  return typeof next === 'bigint' ? [{ ...task, start: String(next + 1n) }] : []
+  const rest = behind(range, rows, after?.[2])
+  return rest.startNs === undefined || rest.isEmpty ? [] : [{ ...task, start: String(rest.startNs) }]
 }
 
 const tell = async (tx: WriteTx, nowUs: bigint, deletion: DeletionRow, flow: FlowRow, rows: readonly Row<'segments'>[]): Promise<void> => {

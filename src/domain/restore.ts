@@ -1,5 +1,5 @@
 import { notFound, TamsError } from '../core/errors.ts'
-import { and, eq, isIn, isNull, not } from '../core/predicate.ts'
+import { and, eq, isIn } from '../core/predicate.ts'
 import { TimeRange } from '../core/time-range.ts'
 import { isUuid, quote } from '../core/uuid.ts'
 import type { Row } from '../storage/schema.ts'
@@ -9,19 +9,21 @@ import {
   type Deletion,
   type DeletionRow,
   deletionDocument,
+  isShown,
   type LeftSegments,
   leftSegments,
   listColumn,
   type RestoreTask,
 } from './deletion.ts'
 import type { Deps } from './deps.ts'
-import { findFlow } from './flow.ts'
+import { objectsCreated } from './extension-events.ts'
 import { listAll } from './list-all.ts'
-import { findObjects } from './media-object.ts'
+import { findObjects, referredTo } from './media-object.ts'
 import { record } from './record.ts'
 import { type RestoreOptions, restoreFlow, sourceBack, stillWorkedOff } from './restore-flow.ts'
-import { restoreSegments, type TrashedSegments } from './restore-segments.ts'
-import { coveredEnds, onTimeline } from './segment-ranges.ts'
+import { deletionsToRestore, flowOfSegments, oneAfterTheOther, type SegmentRestore, segmentsOf } from './restore-ranges.ts'
+import { AT_ONCE, restoreSegments, type TrashedSegments } from './restore-segments.ts'
+import { onTimeline } from './segment-ranges.ts'
 import { lastDeleted } from './trash-view.ts'
 
 export interface RestoreWish {
@@ -31,23 +33,16 @@ export interface RestoreWish {
   readonly deletionId?: string
 }
 
-export interface SegmentRestore {
-  readonly timerange: TimeRange
-  readonly deletionId?: string
-}
-
-/** Deletions of one flow's segments that one call restores. */
-const MAX_DELETIONS = 200
-
 /**
  * Out of the trash, one transaction each: what is back is back as it was. A deletion that comes back as `restoring` is still worked on
- * behind that. All throw `not_found` where nothing lies in the trash, and `conflict` where the state of the store forbids it.
+ * behind that; so is one of more than `atOnce` segments of a live flow. All throw `not_found` where nothing lies in the trash, and `conflict` where the state of the store forbids it.
  */
-export const restoreUseCases = ({ tables, clock, settings }: Deps) => {
+export const restoreUseCases = ({ tables, clock, settings }: Deps, atOnce = AT_ONCE) => {
   const options = (cascade: boolean | undefined): RestoreOptions => ({
     nowUs: clock.nowUs(),
     cascade: cascade ?? true,
     threshold: settings.asyncDeletionThreshold,
+    atOnce,
   })
 
   return {
@@ -87,13 +82,16 @@ export const restoreUseCases = ({ tables, clock, settings }: Deps) => {
     segments: (context: Context, flowId: string, parse: () => SegmentRestore): Promise<Deletion[]> =>
       tables.write(async (tx) => {
         await tx.lock([`flow:${flowId}`])
-        const wish = await segmentWish(tx, context, flowId, parse)
+        const flow = await flowOfSegments(tx, context, flowId)
+        const wish = parse()
         const chosen = options(true)
         const restored: Deletion[] = []
-        for (const id of await deletionsOfSegments(tx, flowId, wish)) {
+        for (const id of await deletionsToRestore(tx, flow, wish)) {
           const deletion = await openDeletion(tx, id)
           const places = segmentsOf(deletion).filter(({ flow_id }) => flow_id === flowId)
-          const { count, tasks } = await restoreAll(tx, context, deletion, places, chosen, wish.timerange)
+          const { count, tasks } = await restoreAll(tx, context, deletion, places, chosen, wish.timerange).catch((error: unknown) => {
+            throw restored.length > 0 ? oneAfterTheOther(error, id) : error
+          })
           if (count > 0) restored.push(await save(tx, deletion, chosen, tasks))
         }
         if (restored.length === 0) throw notFound(`A deleted segment of flow ${flowId} in ${wish.timerange}`)
@@ -105,7 +103,7 @@ export const restoreUseCases = ({ tables, clock, settings }: Deps) => {
       tables.write(async (tx) => {
         if (!isUuid(id)) throw notFound(`Deletion ${id}`)
         const deletion = await openDeletion(tx, id)
-        await refuseInvisible(tx, context, deletion)
+        if (!(await isShown(tx, context, deletion))) throw notFound(`Deletion ${id}`)
         const chosen = options(parse().cascade)
         switch (deletion.entity_type) {
           case 'object':
@@ -135,15 +133,6 @@ const openDeletion = async (tx: WriteTx, id: string): Promise<DeletionRow> => {
   const open = and(eq('deletion_id', id), isIn('status', ['created', 'started']))
   if ((await tx.count('deletion_requests', open, { atMost: 1 })) > 0) throw stillWorkedOff(`Deletion ${id}`)
   return row
-}
-
-// Whoever may not see a flow or source may not see what was deleted of it.
-const refuseInvisible = async (tx: ReadTx, { visible }: Context, { id, entity_type, entity_id }: DeletionRow): Promise<void> => {
-  if (entity_type === 'object') return
-  const table = entity_type === 'source' ? 'sources' : 'flows'
-  const of = eq('id', entity_id)
-  if ((await tx.count(table, and(of, visible[table]), { atMost: 1 })) === 0 && (await tx.count(table, of, { atMost: 1 })) > 0)
-    throw notFound(`Deletion ${id}`)
 }
 
 type Trashable = 'flows' | 'sources'
@@ -218,8 +207,11 @@ const restoreObject = async (tx: WriteTx, context: Context, deletion: DeletionRo
   const { entity_id: id } = deletion
   await tx.lock([`object:${id}`])
   const taken = and(eq('id', id), eq('deletion_id', ''), eq('trash_id', deletion.id))
-  if ((await tx.update('objects', taken, { trash_id: null })) === 0) throw nothingLeft(deletion.id)
-  await record(tx, context, options.nowUs, [], {
+  const row = (await findObjects(tx, [id])).get(id)
+  if (!row || (await tx.update('objects', taken, { trash_id: null })) === 0) throw nothingLeft(deletion.id)
+  // Segments that came back before it have shown it already.
+  const events = (await referredTo(tx, [id])).has(id) ? [] : objectsCreated([row])
+  await record(tx, context, options.nowUs, events, {
     action: 'object.restore',
     entityType: 'object',
     entityId: id,
@@ -228,63 +220,22 @@ const restoreObject = async (tx: WriteTx, context: Context, deletion: DeletionRo
   return save(tx, deletion, options, [])
 }
 
-/** Where the segments lie that a deletion took, flows in its trash aside. */
-const segmentsOf = (deletion: DeletionRow): TrashedSegments[] => [
-  ...(deletion.entity_type === 'segments' && deletion.flow_id !== null && deletion.timeline_id !== null
-    ? [{ flow_id: deletion.flow_id, from: deletion.id, timeline_id: deletion.timeline_id }]
-    : []),
-  ...leftSegments(deletion),
-]
-
 const restoreAll = async (
   tx: WriteTx,
   context: Context,
   deletion: DeletionRow,
   places: readonly TrashedSegments[],
-  { nowUs }: RestoreOptions,
+  { nowUs, atOnce }: RestoreOptions,
   range = TimeRange.eternity,
 ): Promise<{ readonly count: number; readonly tasks: readonly RestoreTask[] }> => {
   const tasks: RestoreTask[] = []
   let count = 0
   for (const place of places) {
-    const restored = await restoreSegments(tx, context, nowUs, deletion.id, place, range)
+    const restored = await restoreSegments(tx, context, deletion.id, place, { nowUs, range, atOnce })
     tasks.push(...restored.tasks)
     count += restored.count
   }
   return { count, tasks }
-}
-
-const segmentWish = async (tx: ReadTx, context: Context, flowId: string, parse: () => SegmentRestore): Promise<SegmentRestore> => {
-  if (await findFlow(tx, context, flowId)) return parse()
-  const trashed = isUuid(flowId) && (await tx.count('flows', and(eq('id', flowId), context.visible.flows), { atMost: 1 })) > 0
-  throw trashed ? new TamsError('conflict', `Flow ${flowId} is deleted: restore it first`) : notFound(`Flow ${flowId}`)
-}
-
-/** Newest first, since what was deleted last was there last. */
-const deletionsOfSegments = async (tx: ReadTx, flowId: string, { deletionId, timerange }: SegmentRestore): Promise<string[]> => {
-  if (deletionId !== undefined) {
-    const row = await tx.find('deletions', [deletionId])
-    if (!row || !segmentsOf(row).some(({ flow_id }) => flow_id === flowId))
-      throw notFound(`Deletion ${deletionId} of segments of flow ${flowId}`)
-    return [deletionId]
-  }
-  // What is still on its way to the trash cannot be taken out of it yet.
-  const underWay = and(eq('flow_id', flowId), not(isNull('deletion_id')), isIn('status', ['created', 'started']), eq('delete_flow', false))
-  const requests = await listAll(tx, 'deletion_requests', { where: underWay, limit: MAX_DELETIONS })
-  if (requests.some(({ timerange_to_delete }) => TimeRange.parse(timerange_to_delete).overlaps(timerange)))
-    throw stillWorkedOff(`Segments of flow ${flowId}`)
-  const open = await listAll(tx, 'deletions', {
-    where: and(eq('flow_id', flowId), eq('status', 'deleted'), isIn('entity_type', ['flow', 'segments'])),
-    orderBy: [{ column: 'created', direction: 'desc' }],
-    limit: MAX_DELETIONS + 1,
-  })
-  if (open.length > MAX_DELETIONS)
-    throw new TamsError('conflict', `More than ${MAX_DELETIONS} deletions took segments of flow ${flowId}; name one by deletion_id=`)
-  const ids: string[] = []
-  for (const deletion of open)
-    for (const { flow_id, from } of segmentsOf(deletion))
-      if (await coveredEnds(tx, { id: flow_id, timeline_id: from }, timerange)) ids.push(deletion.id)
-  return ids
 }
 
 /** What has become of the deletion. It stays open as long as something of it lies in the trash. */

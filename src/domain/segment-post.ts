@@ -19,6 +19,7 @@ import { extentColumns, lastBefore, listOverlapping, type Placed } from './segme
 import { makeRoom } from './segment-room.ts'
 import { type NewSegment, parseSegmentPost, type SegmentForm, type SegmentPost } from './segment-schema.ts'
 import { insertTags, parseTags } from './tags.ts'
+import { unseenObjects } from './unseen-objects.ts'
 
 /** `flow-segment-bulk-failure` of the specification. */
 export interface FailedSegment {
@@ -113,9 +114,14 @@ export const segmentPostUseCases = (deps: Deps) => {
      * others given back in request order; a single one that fails throws. An element that breaks the schema fails the whole request.
      */
     post: async (context: Context, flowId: string, body: () => unknown): Promise<readonly FailedSegment[]> => {
-      const parse = (): NewSegment[] => parseBody(body(), settings.strict ? 'standard' : 'extended')
+      let parsed: NewSegment[] | undefined
+      const parse = (): NewSegment[] => {
+        parsed ??= parseBody(body(), settings.strict ? 'standard' : 'extended')
+        return parsed
+      }
       const missing = settings.requireUploadedObjects ? await missingUploads(parseQuietly(parse)) : new Set<string>()
       return tables.write(async (tx) => {
+        tx.prefetch((ahead) => lookAround(ahead, flowId, parseQuietly(parse)))
         await tx.lock([`flow:${flowId}`])
         const flow = await getWritableFlow(tx, context, flowId)
         return register(tx, context, flow, parse(), { missing, single: !Array.isArray(body()) })
@@ -138,6 +144,16 @@ const parseQuietly = (parse: () => NewSegment[]): NewSegment[] => {
     if (isTamsError(error)) return []
     throw error
   }
+}
+
+/** What registering the segments is going to look at, where they concern new objects or ones with few uses. */
+const lookAround = async (tx: ReadTx, flowId: string, segments: readonly NewSegment[]): Promise<void> => {
+  const ids = [...new Set(segments.map(({ post }) => post.object_id))]
+  const objects = findObjects(tx, ids)
+  const flow = await tx.find('flows', [flowId, ''])
+  const [only, ...others] = segments
+  const references = flow && Promise.all(ids.map((id) => tx.find('object_refs', [id, flow.id, flow.timeline_id])))
+  await Promise.all([objects, references, flow && only && others.length === 0 ? lastBefore(tx, flow, only.endNs) : undefined])
 }
 
 const failure = (post: SegmentPost, error: TamsError, nowUs: bigint): FailedSegment => ({
@@ -218,6 +234,13 @@ class SegmentBatch {
   async save(context: Context): Promise<void> {
     if (this.added.length === 0) return
     const { tx, flow, added, nowUs } = this
+    const registered = this.objects.created
+    const isNew = new Set(registered.map((row) => row.id))
+    // Known objects that only the trash has used so far.
+    const back = await unseenObjects(
+      tx,
+      added.flatMap((row) => (isNew.has(row.object_id) ? [] : [row.object_id])),
+    )
     await tx.insert('segments', added)
     await insertTags(
       tx,
@@ -232,7 +255,7 @@ class SegmentBatch {
       segment_count: flow.segment_count + BigInt(added.length),
       segments_updated: nowUs,
     })
-    const events = [...objectsCreated(this.objects.created), segmentsAdded(flow, added)]
+    const events = [...objectsCreated([...registered, ...back.map((row) => this.objects.now(row))]), segmentsAdded(flow, added)]
     await record(tx, context, nowUs, events, {
       action: 'flow.segments.add',
       entityType: 'flow',

@@ -2,10 +2,12 @@ import { and, isIn } from '../core/predicate.ts'
 import { TimeRange } from '../core/time-range.ts'
 import type { Row } from '../storage/schema.ts'
 import type { WriteTx } from '../storage/tables.ts'
+import { objectsCreated, objectsDeleted } from './extension-events.ts'
 import { changeReferences, findObjects, objectLocks, type RemovalOptions, removeObjects } from './media-object.ts'
-import type { DomainEvent } from './record.ts'
+import { appendEvents, type DomainEvent } from './record.ts'
 import { onTimeline, segmentRange, type Timeline } from './segment-ranges.ts'
 import { removeSegmentTags } from './tags.ts'
+import { unseenObjects } from './unseen-objects.ts'
 
 type SegmentRow = Row<'segments'>
 
@@ -29,12 +31,11 @@ export const removeSegments = async (
     )
     const unused = await changeReferences(tx, flow, new Map([...uses].map(([id, count]) => [id, -count])))
     const gone = await findObjects(tx, unused)
-    await removeObjects(
-      tx,
-      nowUs,
-      [...gone.values()].filter((row) => !row.explicit),
-      options,
-    )
+    const removed = new Map([...gone].filter(([, row]) => !row.explicit))
+    await removeObjects(tx, nowUs, [...removed.values()], options)
+    // What only the trash refers to by now is gone for clients as well.
+    const kept = [...uses.keys()].filter((id) => !removed.has(id))
+    if (!options.silent) await appendEvents(tx, nowUs, objectsDeleted(await unseenObjects(tx, kept)))
   }
 }
 
@@ -55,6 +56,27 @@ export const moveSegments = async (tx: WriteTx, from: Timeline, to: Timeline, ro
     await changeReferences(tx, from, new Map([...uses].map(([id, count]) => [id, -count])))
   }
 }
+
+/** To the trash: `moveSegments`, and the objects that clients do not see any more are told of. */
+export const buryDeleted = async (
+  tx: WriteTx,
+  nowUs: bigint,
+  flow: Timeline,
+  deletionId: string,
+  rows: readonly SegmentRow[],
+): Promise<void> => {
+  await moveSegments(tx, flow, { id: flow.id, timeline_id: deletionId }, rows)
+  await appendEvents(tx, nowUs, objectsDeleted(await unseenObjects(tx, objectIds(rows))))
+}
+
+/** Back from the trash to a live flow: `moveSegments`, and the objects that clients see again are told of. */
+export const bringBack = async (tx: WriteTx, nowUs: bigint, from: Timeline, to: Timeline, rows: readonly SegmentRow[]): Promise<void> => {
+  const unseen = await unseenObjects(tx, objectIds(rows))
+  await moveSegments(tx, from, to, rows)
+  await appendEvents(tx, nowUs, objectsCreated(unseen))
+}
+
+export const objectIds = (rows: readonly Pick<SegmentRow, 'object_id'>[]): string[] => [...new Set(rows.map((row) => row.object_id))]
 
 /** Engines bound the length of an `in`. */
 const CHUNK = 5000

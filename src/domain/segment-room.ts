@@ -10,7 +10,7 @@ import { type HiddenStretch, hiddenColumn, hiddenStretches, hiding, MAX_STRETCHE
 import { listAll } from './list-all.ts'
 import { record } from './record.ts'
 import { listOverlapping, onTimeline } from './segment-ranges.ts'
-import { deletionEvents, moveSegments, removeSegments } from './segment-remove.ts'
+import { buryDeleted, deletionEvents, removeSegments } from './segment-remove.ts'
 
 type SegmentRow = Row<'segments'>
 
@@ -102,7 +102,7 @@ const clearAway = async (tx: WriteTx, context: Context, nowUs: bigint, flow: Flo
   for (const [deletionId, rows] of gone.byDeletion()) {
     if (deletionId === undefined) await removeSegments(tx, nowUs, flow, rows)
     else {
-      await moveSegments(tx, flow, { id: flow.id, timeline_id: deletionId }, rows)
+      await buryDeleted(tx, nowUs, flow, deletionId, rows)
       await countTaken(tx, deletionId, rows.length)
     }
   }

@@ -1,10 +1,10 @@
 import { invalid } from '../core/errors.ts'
-import { and, eq, isIn, type Value } from '../core/predicate.ts'
+import { and, eq, type Value } from '../core/predicate.ts'
 import { compareText } from '../core/text-order.ts'
 import type { Row } from '../storage/schema.ts'
 import type { Page, ReadTx } from '../storage/tables.ts'
 import type { Context } from './context.ts'
-import { type DeletionRow, findDeletions, leftSegments } from './deletion.ts'
+import { type DeletionRow, deletionsOfSegments, findDeletions, leftSegments } from './deletion.ts'
 import { findFlow } from './flow.ts'
 import { listAll } from './list-all.ts'
 import { listOverlapping, type SegmentSearch, type Timeline } from './segment-ranges.ts'
@@ -33,9 +33,11 @@ export const shownTimelines = async (
   const of = and(eq('id', flowId), eq('trashed', true), context.visible.flows)
   const flows = await listAll(tx, 'flows', { where: of, limit: MAX_TIMELINES + 1 })
   if (!flow && flows.length === 0) return []
-  const named = deletionId === undefined ? [] : [eq('id', deletionId)]
-  const taken = and(eq('flow_id', flowId), isIn('entity_type', ['flow', 'segments']), isIn('status', ['deleted', 'restoring']), ...named)
-  const deletions = await listAll(tx, 'deletions', { where: taken, limit: MAX_TIMELINES + 1 })
+  const sources = new Set([flow, ...flows].flatMap((row) => row?.source_id ?? []))
+  const deletions = new Map<string, DeletionRow>()
+  for (const row of deletionId === undefined ? [] : (await findDeletions(tx, [deletionId])).values()) deletions.set(row.id, row)
+  for (const source_id of deletionId === undefined ? sources : [])
+    for (const row of await deletionsOfSegments(tx, { id: flowId, source_id }, SHOWN, MAX_TIMELINES + 1)) deletions.set(row.id, row)
   const wanted = flows.filter((row) => deletionId === undefined || row.deletion_id === deletionId)
   const ofFlows = await findDeletions(
     tx,
@@ -43,16 +45,19 @@ export const shownTimelines = async (
   )
   const trashed = [
     ...wanted.map((row) => ({ timeline: row, mark: deletionMark(ofFlows.get(row.deletion_id)) })),
-    ...deletions.flatMap((row) => rangesOf(row, flowId)),
+    ...[...deletions.values()].flatMap((row) => rangesOf(row, flowId)),
   ]
   if (trashed.length > MAX_TIMELINES)
     throw invalid('deletion_id', `has to name one: more than ${MAX_TIMELINES} deletions took segments of flow ${flowId}`)
   return [...live, ...trashed]
 }
 
+const SHOWN = ['deleted', 'restoring'] as const
+
 const rangesOf = (deletion: DeletionRow, flowId: string): Shown[] => {
+  if (!SHOWN.some((status) => status === deletion.status)) return []
   const timelines = [
-    ...(deletion.entity_type === 'segments' ? [deletion.id] : []),
+    ...(deletion.entity_type === 'segments' && deletion.flow_id === flowId ? [deletion.id] : []),
     ...leftSegments(deletion).flatMap(({ flow_id, from }) => (flow_id === flowId ? [from] : [])),
   ]
   return timelines.map((timeline_id) => ({ timeline: { id: flowId, timeline_id }, mark: deletionMark(deletion) }))

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { exactInteger, timeText } from '../../analytics/result.ts'
-import { emptyModel, type Model, models } from './model.ts'
+import { emptyModel, type Model, models, objectOf } from './model.ts'
 import { type Json, type OpenAnalytics, openAnalytics, sameNumbers, withoutQuery } from './open.ts'
 
 // Many small stores, on machines that may be busy.
@@ -47,6 +47,8 @@ const line = (xs: readonly number[], ys: readonly number[]) => {
   const slope = sxy / sxx
   return { slope, intercept: my - slope * mx, r2: syy === 0 ? 1 : sxy ** 2 / (sxx * syy), pearson: sxy / Math.sqrt(sxx * syy) }
 }
+const ranks = (values: readonly number[]) =>
+  values.map((value) => values.filter((other) => other < value).length + (values.filter((other) => other === value).length + 1) / 2)
 const percentileRow = (group: string | null, values: readonly number[]): Json => ({
   group,
   count: values.length,
@@ -204,8 +206,6 @@ test('correlation is that of the objects that have both values', () =>
     const [xs, ys] = [pairs.map(([x]) => x), pairs.map(([, y]) => y)]
     const answer = withoutQuery(await open.get('/correlation'))
     const { slope, intercept, pearson } = line(xs, ys)
-    const ranks = (values: readonly number[]) =>
-      values.map((value) => values.filter((other) => other < value).length + (values.filter((other) => other === value).length + 1) / 2)
     const spearman = line(ranks(xs), ranks(ys)).pearson
     expect(answer.count).toBe(pairs.length)
     // Sums of numbers around 2^61 lose digits: what counts is the error against the greatest value.
@@ -221,6 +221,22 @@ test('correlation is that of the objects that have both values', () =>
       else expect(Math.abs(Number(actual) - expected)).toBeLessThan(1e-6)
     }
   }))
+
+test('thousands of different values are counted as right as a few', async () => {
+  const count = 6000
+  const numbers = Array.from({ length: count }, (_, i) => [BigInt(1 + (i % 7)), BigInt(((i * 7919) % 6007) + (i % 7) * 500)] as const)
+  await open.fill({
+    ...emptyModel().rows,
+    objects: numbers.map(([seconds, size], n) => objectOf(n, size, seconds * 1_000_000_000n)),
+  })
+  const bytes = numbers.map(([, size]) => Number(size))
+  const seconds = numbers.map(([each]) => Number(each))
+  expect(new Set(bytes).size).toBeGreaterThan(5000)
+  sameNumbers((await open.rows('/percentiles?metric=object_size'))[0], percentileRow(null, bytes))
+  const { pearson } = line(ranks(seconds), ranks(bytes))
+  for (const query of ['x=object_duration&y=object_size', 'x=object_size&y=object_duration'])
+    sameNumbers((await open.get(`/correlation?${query}`)).spearman, pearson, 1e-6)
+})
 
 describe('distribution', () => {
   test('puts each value into one of the bins that were asked for', () =>

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { and, eq, everything, type Predicate } from '../../src/core/predicate.ts'
 import { checkIntegrity, type Finding, REMEDIES, type Rule, repairFinding } from '../../src/domain/integrity/index.ts'
 import type { Row, TableName } from '../../src/storage/schema.ts'
@@ -7,6 +7,9 @@ import { object } from '../support/answers.ts'
 import { openApp, primaryStorage, type TestApp } from '../support/app.ts'
 import { allocate, createFlow, expectStatus, multiFlow, postSegment, register, seconds, uuid, videoFlow } from '../support/fixtures.ts'
 import { call } from '../support/trash.ts'
+
+// Much of the time of these tests is the disk's.
+setDefaultTimeout(60_000)
 
 let app: TestApp
 beforeEach(async () => {

@@ -89,6 +89,8 @@ export interface AppOptions {
   readonly media?: Readonly<Record<string, MediaStore>>
   /** Absent: nobody is asked for credentials. */
   readonly authentication?: Pick<AuthenticationDeps, 'oidc'>
+  /** As of a store whose disk may be full. */
+  readonly checkSpace?: () => Promise<void>
   /** Given every log line of level info and above; `errors` stays empty then. */
   readonly onLog?: (line: string) => void
 }
@@ -144,6 +146,7 @@ export const openApp = async (options: AppOptions = {}): Promise<TestApp> => {
   const authentication = options.authentication && new Authentication({ tables, clock, log, ...options.authentication })
   const deps: AppDeps = {
     ...(authentication && { authentication }),
+    ...(options.checkSpace && { checkSpace: options.checkSpace }),
     analytics,
     tables,
     stores,

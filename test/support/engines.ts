@@ -13,6 +13,9 @@ import { VastClient } from '../../src/vastdb/index.ts'
  */
 export type EngineName = 'sqlite' | 'vast' | 'cluster'
 
+/** Few, so that a store is made quickly. */
+const LOCK_SLOTS = 1024
+
 export interface TestStoreOptions {
   /** Of the test: for what an engine keeps in files. */
   readonly directory: string
@@ -34,7 +37,7 @@ export const openTestTables = async ({ directory, ...options }: TestStoreOptions
   const cluster = engine === 'cluster' ? namedCluster() : await emulated()
   const schema = `${cluster.schema}_test_${randomUUID().replaceAll('-', '')}`
   const { sslVerify: tlsVerify, ...rest } = cluster
-  const tables = await openVastTables({ ...rest, ...options, schema, tlsVerify })
+  const tables = await openVastTables({ ...rest, ...options, schema, tlsVerify, lockSlots: LOCK_SLOTS })
   return engine === 'vast' ? tables : withClose(tables, () => removeSchema(cluster, schema))
 }
 

@@ -21,7 +21,7 @@ export const faultyTables = (tables: Tables, makeFault: () => Error = () => new 
     return value
   }
   const wrap = (tx: WriteTx): WriteTx => {
-    const counted = (name: keyof WriteTx): boolean => !['scan', 'version', 'readLog'].includes(name)
+    const counted = (name: keyof WriteTx): boolean => !['scan', 'version', 'readLog', 'prefetch'].includes(name)
     return new Proxy(tx, {
       get(target, name: keyof WriteTx) {
         const method = target[name].bind(target) as (...values: unknown[]) => Promise<unknown>

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdir, readdir, readFile, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { readConfig } from '../../src/config.ts'
@@ -13,6 +13,9 @@ import { inconsistencies } from '../support/consistency.ts'
 import { engineUnderTest } from '../support/engines.ts'
 import { allocate, allocateOne, createFlow, expectStatus, postSegment } from '../support/fixtures.ts'
 import { runUntilIdle } from '../support/workers.ts'
+
+// Much of the time of these tests is the disk's.
+setDefaultTimeout(60_000)
 
 const onSqlite = describe.if(engineUnderTest() === 'sqlite')
 

@@ -3,6 +3,7 @@ import { TamsError } from '../../src/core/errors.ts'
 import { TimeRange } from '../../src/core/time-range.ts'
 import { type Context, seesEverything } from '../../src/domain/context.ts'
 import { createDomain, type Domain } from '../../src/domain/index.ts'
+import { restoreUseCases } from '../../src/domain/restore.ts'
 import { type TableName, tables as tableDefinitions } from '../../src/storage/schema.ts'
 import { allocationSweepWorker } from '../../src/workers/allocation-sweep.ts'
 import { deletionWorker } from '../../src/workers/deletion-requests.ts'
@@ -87,6 +88,17 @@ const fewSegments = async () => {
   await register(app, id, ...seconds(4))
   const timerange = TimeRange.parse('[1:0_3:0)')
   return { flow: id, timerange, act: () => soft.flows.deleteSegments(context, id, () => ({ timerange })) }
+}
+
+/** Eight segments in the trash, and a restore that is too large for one transaction. */
+const manyTrashed = async () => {
+  const { id } = await createFlow(app)
+  await register(app, id, ...seconds(9))
+  await soft.flows.deleteSegments(context, id, () => ({ timerange: TimeRange.parse('[1:0_9:0)') }))
+  while (await step(app.deps, deletionWorker(app.deps, 3))) await Promise.resolve()
+  const settings = { ...app.deps.settings, strict: false }
+  const { segments } = restoreUseCases({ ...app.deps, tables: faulty.tables, settings }, 5)
+  return { flow: id, ask: () => segments(context, id, () => ({ timerange: TimeRange.eternity })) }
 }
 
 const scenarios: Record<string, () => Promise<Prepared>> = {
@@ -296,6 +308,44 @@ const scenarios: Record<string, () => Promise<Prepared>> = {
       },
     }
   },
+  'a restore of segments that a worker has to bring back': async () => {
+    const { flow, ask } = await manyTrashed()
+    return {
+      act: ask,
+      check: async () => {
+        expect(await segmentCount(flow)).toBe(1)
+        while (await step(app.deps, restoreWorker(app.deps, 3))) await Promise.resolve()
+        expect(await segmentCount(flow)).toBe(9)
+      },
+    }
+  },
+  // Two steps carry, the third opens the curtain: the first, and the last.
+  'a step that carries segments back from the trash': async () => {
+    const { flow, ask } = await manyTrashed()
+    await ask()
+    return {
+      act: stepOf((deps) => restoreWorker(deps, 3)),
+      check: async () => {
+        expect(await segmentCount(flow)).toBe(1)
+        while (await step(app.deps, restoreWorker(app.deps, 3))) await Promise.resolve()
+        expect(await segmentCount(flow)).toBe(9)
+      },
+    }
+  },
+  'the step that opens the curtain before restored segments': async () => {
+    const { flow, ask } = await manyTrashed()
+    await ask()
+    for (let n = 0; n < 2; n++) await step(app.deps, restoreWorker(app.deps, 3))
+    expect(await segmentCount(flow)).toBe(1)
+    return {
+      act: stepOf((deps) => restoreWorker(deps, 3)),
+      check: async () => {
+        expect(await segmentCount(flow)).toBe(9)
+        while (await step(app.deps, restoreWorker(app.deps, 3))) await Promise.resolve()
+        expect(await soft.deletions.list(context, { flowId: flow, status: 'restored' }, {})).toMatchObject({ items: [{ entity_id: flow }] })
+      },
+    }
+  },
   'a step that tells of restored segments': async () => {
     const { id } = await createFlow(app)
     await register(app, id, ...seconds(9))
@@ -441,7 +491,7 @@ describe('a fault in every call in turn', () => {
         expect(await inconsistencies(app.deps.tables)).toEqual([])
       }
     },
-    60_000,
+    300_000,
   )
 })
 

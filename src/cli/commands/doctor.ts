@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
+import { readConfig } from '../../config.ts'
+import { systemClock } from '../../core/clock.ts'
 import type { Finding } from '../../domain/integrity/index.ts'
 import { CliError, say } from '../cli-error.ts'
-import { withStore } from '../store.ts'
 import { formatTable } from '../table.ts'
 
 interface Flags {
@@ -55,6 +56,7 @@ const TABLE_ROWS = 200
 
 const examineData = async ({ json, repair }: Flags): Promise<number> => {
   const { damageOf } = await import('../../open-doctor.ts')
+  const { openTables } = await import('../../open-stores.ts')
   const { checkIntegrity, repairFinding, REMEDIES } = await import('../../domain/integrity/index.ts')
   const rows: string[][] = []
   let [found, left] = [0, 0]
@@ -66,13 +68,18 @@ const examineData = async ({ json, repair }: Flags): Promise<number> => {
   }
   for (const problem of damageOf(process.env))
     tell({ rule: 'file', severity: 'fault', subject: 'tams.sqlite', problem }, 'Restore a backup: "tams restore"', false)
-  await withStore(async (deps) => {
+  const clock = systemClock()
+  const { tables } = await openTables(readConfig(process.env), clock)
+  const deps = { tables, clock }
+  try {
     for await (const finding of checkIntegrity(deps, (what) => say(`looking at ${what}`))) {
       const repaired = repair && (await repairFinding(deps, finding))
       const { repair: _, ...told } = finding
       tell(told, REMEDIES[finding.rule], repaired)
     }
-  })
+  } finally {
+    await tables.close()
+  }
   if (!json && rows.length > 0) console.log(formatTable(['rule', 'where', 'found', 'what to do'], rows))
   if (found > rows.length && !json) console.log(`and ${found - rows.length} more; --json shows all`)
   say(found === 0 ? 'every rule holds' : `${found} findings, ${left} of them faults that are left`)

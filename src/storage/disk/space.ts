@@ -29,9 +29,10 @@ export interface SpaceOptions {
   readonly nowMs?: () => number
 }
 
-const GOOD_FOR_MS = 1000
+/** Writers fill no more than a part of a sensible mark in that time. */
+const GOOD_FOR_MS = 100
 
-/** The same look for many callers a second: each is good for a second. */
+/** The same look for many callers: each is good for a tenth of a second. */
 export const createSpaceCheck = ({ directory, lowWaterBytes, refusal, fs = nodeFs, nowMs = () => performance.now() }: SpaceOptions) => {
   let checked: Promise<void> = Promise.resolve()
   let until = Number.NEGATIVE_INFINITY

@@ -89,10 +89,9 @@ const PROBE = 4096
  * the rows themselves) they are not looked up, and one that comes twice is there twice.
  */
 class TextBuilder implements ColumnBuilder {
-  textBytes = 0
   private rows = 0
   private readonly codes: Int32Array<ArrayBuffer>
-  private readonly texts: string[] = []
+  private readonly texts = new Texts()
   private known: Map<string, number> | undefined = new Map()
   private last: string | undefined
   private lastCode = 0
@@ -101,6 +100,10 @@ class TextBuilder implements ColumnBuilder {
   constructor(capacity: number) {
     this.codes = new Int32Array(capacity)
     this.validity = new Validity(capacity)
+  }
+
+  get textBytes(): number {
+    return this.texts.bytes
   }
 
   add(value: SqlValue): void {
@@ -115,15 +118,13 @@ class TextBuilder implements ColumnBuilder {
   }
 
   finish(): ColumnBuffers {
-    return { ...this.validity.finish(), data: this.codes, dictionary: { size: this.texts.length, ...encoded(this.texts, this.textBytes) } }
+    return { ...this.validity.finish(), data: this.codes, dictionary: this.texts.finish() }
   }
 
   private code(text: string): number {
     let code = this.known?.get(text)
     if (code === undefined) {
-      code = this.texts.length
-      this.texts.push(text)
-      this.textBytes += text.length * BYTES_OF_A_UNIT
+      code = this.texts.add(text)
       this.known?.set(text, code)
       if (code === PROBE && this.rows < 2 * PROBE) this.known = undefined
     }
@@ -134,24 +135,33 @@ class TextBuilder implements ColumnBuilder {
 /** Most that one unit of UTF-16 takes in UTF-8. */
 const BYTES_OF_A_UNIT = 3
 
-const encoded = (texts: readonly string[], mostBytes: number) => {
-  const encoder = new TextEncoder()
-  const offsets = new Int32Array(texts.length + 1)
-  // All at once, which is several times faster: offsets are lengths where every character is one byte.
-  const all = texts.join('')
-  const bytes = encoder.encode(all)
-  let end = 0
-  if (bytes.length === all.length) {
-    for (const [i, text] of texts.entries()) {
-      end += text.length
-      offsets[i + 1] = end
+/** UTF-8 in one piece. Written at once: texts that are held until the batch ends cost three times as much, mostly in collecting them. */
+class Texts {
+  bytes = 0
+  private size = 0
+  private room = Buffer.allocUnsafeSlow(65_536)
+  private offsets = new Int32Array(4096)
+
+  /** Gives the text's number. */
+  add(text: string): number {
+    const most = this.bytes + text.length * BYTES_OF_A_UNIT
+    if (most > this.room.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(most, 2 * this.room.length))
+      larger.set(this.room.subarray(0, this.bytes))
+      this.room = larger
     }
-    return { offsets, bytes }
+    this.bytes += this.room.write(text, this.bytes)
+    const number = this.size++
+    if (this.size >= this.offsets.length) {
+      const larger = new Int32Array(2 * this.offsets.length)
+      larger.set(this.offsets)
+      this.offsets = larger
+    }
+    this.offsets[this.size] = this.bytes
+    return number
   }
-  const room = new Uint8Array(mostBytes)
-  for (const [i, text] of texts.entries()) {
-    end += encoder.encodeInto(text, room.subarray(end)).written
-    offsets[i + 1] = end
+
+  finish(): NonNullable<ColumnBuffers['dictionary']> {
+    return { size: this.size, offsets: this.offsets.slice(0, this.size + 1), bytes: new Uint8Array(this.room.subarray(0, this.bytes)) }
   }
-  return { offsets, bytes: room.slice(0, end) }
 }

@@ -22,7 +22,10 @@ interface Stream {
   done: boolean
 }
 
-/** The scans of one read transaction: a worker with one snapshot of its own. */
+/**
+ * The scans of one read transaction: a worker with one snapshot of its own. A scan that starts while another runs goes to a second
+ * worker, provided that its snapshot, taken later, is still the same.
+ */
 export class ScanSession {
   private readonly worker = new Worker(new URL('./scan-worker.ts', import.meta.url))
   private readonly cancelled = new Int32Array(new SharedArrayBuffer(4))
@@ -34,8 +37,10 @@ export class ScanSession {
   private wake = Promise.withResolvers<void>()
   private nextId = 0
   private ended = false
+  private versions: string | undefined
+  private second: Promise<ScanSession | undefined> | undefined
 
-  private constructor(options: ScanOptions) {
+  private constructor(private readonly options: ScanOptions) {
     this.worker.onmessage = ({ data }: MessageEvent<ScanAnswer>) => this.receive(data)
     this.worker.onerror = (event) => {
       this.fail(new TamsError('unavailable', 'The scan worker failed', { cause: event.error ?? event.message }))
@@ -57,10 +62,23 @@ export class ScanSession {
 
   /** Takes a new snapshot and gives its versions, for comparison with another snapshot's (`VERSIONS_SQL`). */
   async takeSnapshot(): Promise<string> {
-    return (await this.ask({ type: 'snapshot' }, 'snapshot')).versions
+    const former = this.second
+    this.second = undefined
+    await (await former)?.stop()
+    this.versions = (await this.ask({ type: 'snapshot' }, 'snapshot')).versions
+    return this.versions
   }
 
-  async *scan<N extends TableName>(table: N, { columns, where, signal }: ScanQuery<N>): AsyncGenerator<RecordBatch, void, undefined> {
+  async *scan<N extends TableName>(table: N, query: ScanQuery<N>): AsyncGenerator<RecordBatch, void, undefined> {
+    if (this.streams.size > 0) this.second ??= this.openSecond()
+    const second = this.streams.size > 0 ? await this.second : undefined
+    yield* (second && second.streams.size < this.streams.size ? second : this).own(table, query)
+  }
+
+  private async *own<N extends TableName>(
+    table: N,
+    { columns, where, signal }: ScanQuery<N>,
+  ): AsyncGenerator<RecordBatch, void, undefined> {
     const info = tableInfo(table)
     const schema = scanSchema(info, columns)
     const params: SqlValue[] = []
@@ -93,11 +111,20 @@ export class ScanSession {
   }
 
   /** Ends the worker and its snapshot. Resolves when both are gone; a scan in progress throws. */
-  stop(): Promise<void> {
+  async stop(): Promise<void> {
     this.fail(new Error('this scan has ended with its transaction'))
     Atomics.store(this.cancelled, 0, 1)
     this.send({ type: 'stop' })
-    return this.stopped.promise
+    // That it could not be opened was told to the scan that wanted it.
+    const second = await this.second?.catch(() => undefined)
+    await Promise.all([second?.stop(), this.stopped.promise])
+  }
+
+  private async openSecond(): Promise<ScanSession | undefined> {
+    const second = await ScanSession.open(this.options)
+    if ((await second.takeSnapshot()) === this.versions) return second
+    await second.stop()
+    return undefined
   }
 
   private async ask<T extends 'opened' | 'snapshot'>(request: ScanRequest, type: T): Promise<ScanAnswer & { readonly type: T }> {

@@ -35,6 +35,9 @@ export class SqliteWriteTx extends SqliteReadTx implements WriteTx {
     })
   }
 
+  // Nothing is far away here.
+  prefetch(): void {}
+
   insert<N extends TableName>(table: N, rows: readonly Row<N>[]): Promise<void> {
     return this.settled(() => this.writeRows(table, rows, insertText))
   }

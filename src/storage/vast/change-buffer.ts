@@ -6,7 +6,7 @@ import type { SourceRow } from './row-source.ts'
 
 /** What is to become of the row with one key. */
 export interface Change {
-  /** The `$row_id` of the row that the transaction's snapshot has under this key; absent where it has none. */
+  /** The `$row_id` of the row that the transaction's snapshot has under this key; absent where it has none, or as long as nobody has looked. */
   readonly rowId: bigint | undefined
   /** The whole row as it shall be; absent when it goes. */
   readonly row: SourceRow | undefined
@@ -16,13 +16,26 @@ export interface Change {
   readonly basis: number
 }
 
+/** A key of which nobody has looked whether the snapshot has a row there. */
+export interface Unseen {
+  readonly table: TableName
+  readonly key: readonly Scalar[]
+  readonly text: string
+  /** A row was inserted there: none may be there. */
+  readonly isNew: boolean
+}
+
 type Changes = Map<string, Change>
 const NONE: ReadonlyMap<string, Change> = new Map()
+
+/** Tables of rows with keys that nobody else makes: nobody collides there, and nothing has to be looked up before they are inserted. */
+export const OWN_KEYS: ReadonlySet<TableName> = new Set(['audit', 'auth_log', 'changes', 'event_log', 'outbox'])
 
 /** Changes that others do not see yet: rows by table and key, entries of the log, and which tables are touched. */
 export class ChangeBuffer {
   readonly log: LogEntry[] = []
   readonly touched = new Set<TableName>()
+  readonly unseen: Unseen[] = []
   readonly #tables = new Map<TableName, Changes>()
   /** The same by the first column of the key: works on other flows need not look at them. */
   readonly #byFirst = new Map<string, Changes>()
@@ -43,6 +56,11 @@ export class ChangeBuffer {
 
   tables(): Iterable<readonly [TableName, ReadonlyMap<string, Change>]> {
     return this.#tables
+  }
+
+  /** Names of the rows that are changed. */
+  rowNames(): readonly string[] {
+    return [...this.#tables].flatMap(([table, rows]) => (OWN_KEYS.has(table) ? [] : [...rows.keys()].map((key) => `${table} ${key}`)))
   }
 
   get isEmpty(): boolean {
@@ -78,6 +96,7 @@ export class MergedChanges {
     }
     for (const table of changes.touched) this.buffer.touched.add(table)
     this.buffer.log.push(...changes.log)
+    this.buffer.unseen.push(...changes.unseen)
     return undefined
   }
 }

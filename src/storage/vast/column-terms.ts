@@ -21,9 +21,6 @@ export const rowTest = (where: readonly ColumnTerm[]): ((row: SourceRow) => bool
   return (row) => tests.every(([column, test]) => test(row[column] ?? null))
 }
 
-/** `rowTest` for a single row. */
-export const passes = (row: SourceRow, where: readonly ColumnTerm[]): boolean => rowTest(where)(row)
-
 const conditionTest = (condition: Condition): ((cell: Value) => boolean) => {
   switch (condition.kind) {
     case 'compare': {

@@ -28,6 +28,8 @@ export class VastEngine {
     readonly client: VastClient,
     readonly schema: string,
     private readonly handles: ReadonlyMap<TableName, TableHandle>,
+    /** Rows of `locks`. */
+    readonly lockSlots: number,
     /** Milliseconds of any steady clock. */
     private readonly nowMs: () => number,
   ) {}

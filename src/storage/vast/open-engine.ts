@@ -12,9 +12,9 @@ import {
 } from '../../vastdb/index.ts'
 import type { TableName } from '../schema.ts'
 import { refuseNewer, VERSION_ROWS } from '../schema-version.ts'
-import { openCatalog } from './catalog.ts'
+import { type CatalogOptions, openCatalog } from './catalog.ts'
 import { VastEngine } from './engine.ts'
-import { LOCK_SLOTS } from './lock-rows.ts'
+import { LOCK_SLOTS, LOCK_SLOTS_META } from './lock-rows.ts'
 import { ROW_ID, type SourceRow } from './row-source.ts'
 import { SnapshotSource } from './snapshot-source.ts'
 import { translate } from './vast-errors.ts'
@@ -33,6 +33,8 @@ export interface OpenEngineOptions {
   readonly timeoutMs?: number | undefined
   /** Undefined: where the cluster has no sorted tables. */
   readonly enableProjections?: boolean | undefined
+  /** Rows of `locks` in a store that is made now; one that is there keeps its number. Default 65,536. */
+  readonly lockSlots?: number | undefined
   /** Clock, chance and waiting of retries. */
   readonly tools?: RetryTools | undefined
   readonly log?: ((message: string, detail: Readonly<Record<string, unknown>>) => void) | undefined
@@ -46,13 +48,13 @@ const LONGEST_WAIT_MS = 500
 
 /** Connects, and makes or completes our tables. Several programs may do this at a time: they collide, and try again. */
 export const openEngine = async (options: OpenEngineOptions): Promise<VastEngine> => {
-  const { schema, enableProjections, tools = systemTools, log } = options
+  const { schema, enableProjections, lockSlots = LOCK_SLOTS, tools = systemTools, log } = options
   const client = await connect(options, tools)
   try {
     for (let attempt = 1; ; attempt++) {
       try {
-        const handles = await client.transaction((tx) => prepare(tx, client, { schema, enableProjections }))
-        return new VastEngine(client, schema, handles, tools.now)
+        const { handles, slots } = await client.transaction((tx) => prepare(tx, client, { schema, enableProjections, lockSlots }))
+        return new VastEngine(client, schema, handles, slots, tools.now)
       } catch (error) {
         if (!(error instanceof Conflict) || attempt === MOST_TRIES) throw error
         log?.('the tables are being made by another program', { attempt, reason: error.message })
@@ -85,16 +87,20 @@ const connect = async (options: OpenEngineOptions, tools: RetryTools): Promise<V
   }
 }
 
+interface Prepared {
+  readonly handles: ReadonlyMap<TableName, TableHandle>
+  readonly slots: number
+}
+
 const prepare = async (
   tx: Transaction,
   client: VastClient,
-  options: Parameters<typeof openCatalog>[1],
-): Promise<ReadonlyMap<TableName, TableHandle>> => {
+  options: CatalogOptions & { readonly lockSlots: number },
+): Promise<Prepared> => {
   const handles = await openCatalog(tx, options)
-  const engine = new VastEngine(client, options.schema, handles, systemTools.now)
+  const engine = new VastEngine(client, options.schema, handles, options.lockSlots, systemTools.now)
   await writeVersions(tx, engine)
-  await fillLocks(tx, engine)
-  return handles
+  return { handles, slots: await fillLocks(tx, engine, options.lockSlots) }
 }
 
 const writeVersions = async (tx: Transaction, engine: VastEngine): Promise<void> => {
@@ -121,12 +127,20 @@ const writeVersions = async (tx: Transaction, engine: VastEngine): Promise<void>
   }
 }
 
-/** The rows that writers collide on, all made beforehand. */
-const fillLocks = async (tx: Transaction, engine: VastEngine): Promise<void> => {
-  const slots = new Set((await allRows(tx, engine, 'locks', ['slot'])).map(({ slot }) => slot))
-  const missing = Array.from({ length: LOCK_SLOTS }, (_, slot) => ({ slot, version: 0n })).filter(({ slot }) => !slots.has(slot))
-  const table = engine.handle('locks')
-  await tx.insert(table, batchOfRows([...table.fields], missing))
+/** The rows that writers collide on, all made beforehand. Gives their number. */
+const fillLocks = async (tx: Transaction, engine: VastEngine, wanted: number): Promise<number> => {
+  const rows = new SnapshotSource(engine, tx)
+  const [stored, count] = await Promise.all([rows.find('meta', [LOCK_SLOTS_META]), rows.count('locks', [])])
+  // A store from before the number was written down has as many as there are rows.
+  const slots = Number(stored?.value ?? (count || wanted))
+  const [locks, meta] = [engine.handle('locks'), engine.handle('meta')]
+  if (!stored) await tx.insert(meta, batchOfRows(meta.fields, [{ name: LOCK_SLOTS_META, value: String(slots) }]))
+  if (count < slots) {
+    const there = new Set((await allRows(tx, engine, 'locks', ['slot'])).map(({ slot }) => slot))
+    const missing = Array.from({ length: slots }, (_, slot) => ({ slot, version: 0n })).filter(({ slot }) => !there.has(slot))
+    await tx.insert(locks, batchOfRows(locks.fields, missing))
+  }
+  return slots
 }
 
 const allRows = async (

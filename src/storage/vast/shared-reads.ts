@@ -3,7 +3,7 @@ import type { Scalar } from '../../core/predicate.ts'
 import type { TableName } from '../schema.ts'
 import { tableFacts } from '../table-facts.ts'
 import { among } from './column-terms.ts'
-import { KnownRanges, rangeOf, rangeOfKey } from './known-ranges.ts'
+import { type KeyRange, KnownRanges, rangeOf, rangeOfKey } from './known-ranges.ts'
 import { collected, MergedQueries } from './merged-queries.ts'
 import { nextTurn } from './next-turn.ts'
 import { keyText, rowKeyText } from './row-keys.ts'
@@ -45,16 +45,22 @@ export class SharedReads implements RowSource {
   }
 
   async *rows(table: TableName, query: RowQuery): AsyncGenerator<readonly SourceRow[]> {
-    const { columns, where, limit } = query
-    const range = this.#ranges && limit !== undefined && !query.rowIds ? rangeOf(table, where) : undefined
-    if (range && limit !== undefined) {
-      const known = await this.#ranges?.rows(range, columns)
-      if (known) return void (yield known.slice(0, limit))
-    }
+    const range = this.#ranges && query.limit !== undefined && !query.rowIds ? rangeOf(table, query.where) : undefined
+    if (range) return yield await this.#inRange(table, query, range)
     const merged = this.#merged.rows(table, query)
-    if (!merged) return yield* this.snapshot.rows(table, query)
-    if (range && limit !== undefined) this.#ranges?.keep(range, columns, limit, merged)
-    yield await merged
+    if (merged) yield await merged
+    else yield* this.snapshot.rows(table, query)
+  }
+
+  async #inRange(table: TableName, query: RowQuery, range: KeyRange): Promise<readonly SourceRow[]> {
+    // With the whole key: who has changes upon the snapshot needs it.
+    const columns = [...new Set([...query.columns, ...tableFacts(table).key])]
+    const known = await this.#ranges?.rows(range, columns)
+    if (known) return known.slice(0, query.limit)
+    const asked = { ...query, columns }
+    const answer = this.#merged.rows(table, asked) ?? collected(this.snapshot.rows(table, asked))
+    this.#ranges?.keep(range, columns, query.limit ?? 0, answer)
+    return answer
   }
 
   count(table: TableName, where: readonly ColumnTerm[], atMost?: number): Promise<number> {

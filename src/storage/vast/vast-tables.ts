@@ -5,6 +5,7 @@ import { Conflict, type EndpointHealth, type RetryTools, systemTools } from '../
 import type { TableName } from '../schema.ts'
 import type { ReadTx, Tables, WriteTx } from '../tables.ts'
 import { ChangesFold } from './changes-fold.ts'
+import { Claims } from './claims.ts'
 import type { VastEngine } from './engine.ts'
 import { type LogBehind, LogSource } from './log-source.ts'
 import { ReadSnapshots } from './read-snapshots.ts'
@@ -60,6 +61,7 @@ export class VastTables implements Tables {
       stamps,
       nowUs: this.#nowUs,
       checkLocks,
+      claims: new Claims(),
       pause,
       workTimeoutMs,
       log,

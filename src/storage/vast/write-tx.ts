@@ -3,22 +3,24 @@ import type { Predicate, Scalar } from '../../core/predicate.ts'
 import { checkRow, checkSet } from '../check-row.ts'
 import type { Row, TableName } from '../schema.ts'
 import { type TableFacts, tableFacts } from '../table-facts.ts'
-import type { LogEntry, WriteTx } from '../tables.ts'
+import type { LogEntry, ReadTx, WriteTx } from '../tables.ts'
 import { BufferedSource } from './buffered-source.ts'
-import { type Change, ChangeBuffer, type MergedChanges } from './change-buffer.ts'
+import { type Change, ChangeBuffer, type MergedChanges, OWN_KEYS } from './change-buffer.ts'
 import { columnsOf, compile, split } from './compile-predicate.ts'
 import { keepAll } from './evaluate.ts'
 import type { Hints } from './hints.ts'
 import { LogSource } from './log-source.ts'
+import { nextTurn } from './next-turn.ts'
 import { VastReadTx } from './read-tx.ts'
 import { keyText } from './row-keys.ts'
-import { ROW_ID, type RowSource, type SourceRow } from './row-source.ts'
+import { ROW_ID, type SourceRow } from './row-source.ts'
+import type { SharedReads } from './shared-reads.ts'
 import { translate } from './vast-errors.ts'
 import { RunAgain, type WorkLocks } from './work-locks.ts'
 
 export interface WriteTxOptions {
   /** The snapshot that all works of the batch share. */
-  readonly snapshot: RowSource
+  readonly snapshot: SharedReads
   /** What works of the batch that have succeeded have changed. */
   readonly merged: MergedChanges
   readonly locks: WorkLocks
@@ -27,12 +29,13 @@ export interface WriteTxOptions {
   readonly checkLocks: boolean
   /** Reads the log as it is, also while entries wait for their numbers. */
   readonly anyLog: boolean
-  /** The work takes these locks; not necessarily at once. */
+  /** Whether keys are looked at before rows are inserted there, or all together before the batch is sent. */
+  readonly looksFirst: boolean
+  /** The work takes these locks; not necessarily at once. Throws `RunAgain` where it cannot have them in this batch. */
   readonly onLock: (keys: readonly string[]) => void
+  /** Reads are under way that the work does not wait for. */
+  readonly onPrefetch: (reading: Promise<unknown>) => void
 }
-
-/** Rows with keys that nobody else makes: nothing has to be looked up before they are inserted. */
-const OWN_KEYS: ReadonlySet<TableName> = new Set(['audit', 'auth_log', 'changes', 'event_log', 'outbox'])
 
 /** What a work may do: it reads the batch's snapshot and what works before it have changed, and its own changes stay in a buffer. */
 export class VastWriteTx extends VastReadTx implements WriteTx {
@@ -42,8 +45,8 @@ export class VastWriteTx extends VastReadTx implements WriteTx {
   again: RunAgain | undefined
   /** How many works had been merged when a row was first looked up, by table and key. */
   readonly #firstRead: ReadonlyMap<string, number>
-  /** What the snapshot has under the keys of rows to insert or put. */
-  readonly #stored = new Map<TableName, Map<string, SourceRow>>()
+  /** `$row_id`s that the snapshot has under the keys of rows to insert or put. */
+  readonly #stored = new Map<TableName, Map<string, bigint>>()
   #locking: Promise<void> = Promise.resolve()
 
   constructor(private readonly options: WriteTxOptions) {
@@ -63,7 +66,12 @@ export class VastWriteTx extends VastReadTx implements WriteTx {
 
   async lock(keys: readonly string[]): Promise<void> {
     this.assertOpen()
-    this.options.onLock(keys)
+    try {
+      this.options.onLock(keys)
+    } catch (error) {
+      if (error instanceof RunAgain) this.again = error
+      throw error
+    }
     const locking = this.#locking.then(() => this.options.locks.acquire(this, keys))
     this.#locking = locking.catch((error: unknown) => {
       if (error instanceof RunAgain) this.again = error
@@ -72,13 +80,20 @@ export class VastWriteTx extends VastReadTx implements WriteTx {
     for (const key of keys) this.locks.add(key)
   }
 
+  prefetch(reads: (tx: ReadTx) => Promise<unknown>): void {
+    this.assertOpen()
+    // Not for a work that turns out to have to wait for another batch.
+    const reading = nextTurn().then(() => (this.again ? undefined : reads(new VastReadTx(this.options.snapshot, this.hints))))
+    this.options.onPrefetch(reading)
+  }
+
   async insert<N extends TableName>(table: N, rows: readonly Row<N>[]): Promise<void> {
     await this.#write(async () => {
       const facts = this.#checked(table, rows)
       const keys = rows.map((row) => keyOf(facts, row))
       const { count } = this.options.merged
-      if (!OWN_KEYS.has(table)) await this.#load(table, keys)
       const texts = keys.map(keyText)
+      if (!OWN_KEYS.has(table)) await this.#look(table, keys, texts, true)
       const seen = new Set<string>()
       const at = texts.findIndex((text) => seen.size === seen.add(text).size || this.#isThere(table, text))
       if (at >= 0) throw new TamsError('exists', `A row of ${table} with the key (${keys[at]?.join(', ')}) is there already`)
@@ -93,8 +108,9 @@ export class VastWriteTx extends VastReadTx implements WriteTx {
       const facts = this.#checked(table, rows)
       const keys = rows.map((row) => keyOf(facts, row))
       const { count } = this.options.merged
-      await this.#load(table, keys)
-      this.#place(facts, rows, keys.map(keyText), count)
+      const texts = keys.map(keyText)
+      await this.#look(table, keys, texts, false)
+      this.#place(facts, rows, texts, count)
       if (rows.length > 0) this.changes.touched.add(table)
     })
   }
@@ -108,7 +124,7 @@ export class VastWriteTx extends VastReadTx implements WriteTx {
       for (const row of found) {
         const text = keyText(keyOf(facts, row))
         const columns = new Set(Object.keys(set)).union(this.#change(table, text)?.columns ?? NO_COLUMNS)
-        this.#set(table, text, { row: { ...row, ...(set as SourceRow) }, columns }, row, count)
+        this.#set(table, text, { row: { ...row, ...(set as SourceRow) }, columns }, row[ROW_ID], count)
       }
       if (found.length > 0) this.changes.touched.add(table)
       return found.length
@@ -120,7 +136,7 @@ export class VastWriteTx extends VastReadTx implements WriteTx {
       const facts = tableFacts(table)
       const { count } = this.options.merged
       const found = await this.#matching(facts, where, facts.key)
-      for (const row of found) this.#set(table, keyText(keyOf(facts, row)), { row: undefined, columns: NO_COLUMNS }, row, count)
+      for (const row of found) this.#set(table, keyText(keyOf(facts, row)), { row: undefined, columns: NO_COLUMNS }, row[ROW_ID], count)
       if (found.length > 0 && table !== 'changes') this.changes.touched.add(table)
       return found.length
     })
@@ -160,11 +176,18 @@ export class VastWriteTx extends VastReadTx implements WriteTx {
     return facts
   }
 
-  /** Looks up what the snapshot has under these keys. */
-  async #load(table: TableName, keys: readonly (readonly Scalar[])[]): Promise<void> {
-    const found = await Promise.all(keys.map((key) => this.options.snapshot.find(table, key)))
-    const rows = this.#stored.getOrInsertComputed(table, () => new Map())
-    for (const [i, row] of found.entries()) if (row) rows.set(keyText(keys[i] ?? []), row)
+  /** Finds out what the snapshot has under these keys, or leaves it for later. */
+  async #look(table: TableName, keys: readonly (readonly Scalar[])[], texts: readonly string[], isNew: boolean): Promise<void> {
+    if (!this.options.looksFirst) {
+      for (const [i, key] of keys.entries()) {
+        const text = texts[i] ?? ''
+        if (!this.#change(table, text)) this.changes.unseen.push({ table, key, text, isNew })
+      }
+      return
+    }
+    const found = await Promise.all(keys.map((key) => this.options.snapshot.locate(table, key)))
+    const ids = this.#stored.getOrInsertComputed(table, () => new Map())
+    for (const [i, id] of found.entries()) if (id !== undefined) ids.set(texts[i] ?? '', id)
     this.assertOpen()
   }
 
@@ -187,12 +210,12 @@ export class VastWriteTx extends VastReadTx implements WriteTx {
   }
 
   /**
-   * @param stored The row as it was read, in case that nobody has changed it before.
+   * @param stored The `$row_id` of the row as it was read, in case that nobody has changed it before.
    * @param count How many works had been merged when it was read, unless it was read before.
    */
-  #set(table: TableName, text: string, next: Pick<Change, 'row' | 'columns'>, stored: SourceRow | undefined, count: number): void {
+  #set(table: TableName, text: string, next: Pick<Change, 'row' | 'columns'>, stored: bigint | undefined, count: number): void {
     const change = this.#change(table, text)
-    const rowId = change ? change.rowId : stored?.[ROW_ID]
+    const rowId = change ? change.rowId : stored
     const basis = this.changes.get(table, text)?.basis ?? this.#firstRead.get(`${table} ${text}`) ?? count
     this.changes.set(table, text, { ...next, rowId, basis })
   }

@@ -1,6 +1,7 @@
 import { TamsError } from '../../core/errors.ts'
 import { BadRequest, Conflict, ConnectionFailed, NotFound, TooWideRow } from '../../vastdb/index.ts'
-import { Batch, type BatchOptions, type Outcome, type Work } from './batch.ts'
+import { Batch, type BatchOptions, KeyTaken, type Outcome, type Work } from './batch.ts'
+import { TakenElsewhere } from './claims.ts'
 import { CommitUnresolved } from './commit.ts'
 import { LogBehind } from './log-source.ts'
 import { nextTurn } from './next-turn.ts'
@@ -25,6 +26,8 @@ interface Job {
 }
 
 const BATCH_WORKS = 500
+/** Batches under way at a time. */
+const LANES = 2
 /** Works that wait for a lock for longer than that have their turn in the next batch. */
 const LOCKS_MS = 200
 const MOST_TRIES = 10
@@ -32,13 +35,16 @@ const MOST_TRIES = 10
 const WHOLE_TRIES = 2
 
 /**
- * Runs write works in batches, one after another: what is asked for while a batch is under way forms the next one, so that under load many works share a
- * transaction. Promises settle when the transaction is durable. After a conflict the batch is split, until the works that collide stand alone.
+ * Runs write works in batches: what is asked for while a batch is under way forms the next one, so that under load many works share a transaction. The next
+ * one begins when half as many works wait for it, or the one under way has ended. Promises settle when the transaction is durable. After a conflict the
+ * batch is split, until the works that collide stand alone.
  */
 export class Writer {
   readonly #queue: Job[] = []
   readonly #alone = new Set<Promise<unknown>>()
-  #running: Promise<void> | undefined
+  /** Batches under way and how many works each has. */
+  readonly #lanes = new Map<Promise<void>, number>()
+  #starting = false
 
   constructor(private readonly options: WriterOptions) {}
 
@@ -62,12 +68,12 @@ export class Writer {
 
   /** Resolves when everything that was asked for has settled. */
   async close(): Promise<void> {
-    while (this.#running) await this.#running
+    while (this.#queue.length > 0 || this.#lanes.size > 0) await (this.#lanes.size > 0 ? Promise.race(this.#lanes.keys()) : nextTurn())
     await Promise.allSettled(this.#alone)
   }
 
   async #runAlone(work: Work): Promise<unknown> {
-    const batch = await Batch.open(this.options)
+    const batch = await Batch.open({ ...this.options, claims: undefined }, { looksFirst: true })
     try {
       const outcome = await batch.run(work, { anyLog: true })
       if (outcome.kind === 'failed') throw outcome.error
@@ -75,34 +81,46 @@ export class Writer {
       if (batch.changed) await batch.commit()
       return outcome.value
     } finally {
-      await batch.rollback()
+      await batch.close()
     }
   }
 
   // Not at once: the requests of this turn of the event loop pile up first.
-  #start(): void {
-    this.#running ??= nextTurn()
-      .then(() => this.#drain())
-      .finally(() => {
-        this.#running = undefined
-        if (this.#queue.length > 0) this.#start()
-      })
+  async #start(): Promise<void> {
+    if (this.#starting || !this.#mayBegin()) return
+    this.#starting = true
+    await nextTurn()
+    this.#starting = false
+    if (this.#mayBegin()) this.#begin()
   }
 
-  async #drain(): Promise<void> {
-    while (this.#queue.length > 0) {
-      const jobs = this.#queue.splice(0, BATCH_WORKS)
-      const again = await this.#settle(jobs)
+  #mayBegin(): boolean {
+    const waiting = this.#queue.length
+    return waiting > 0 && this.#lanes.size < LANES && this.#lanes.values().every((works) => 2 * waiting >= works)
+  }
+
+  #begin(): void {
+    const jobs = this.#queue.splice(0, BATCH_WORKS)
+    const lane = this.#settle(jobs).then((again) => {
       this.#queue.unshift(...again)
-    }
+      this.#lanes.delete(lane)
+      this.#start()
+    })
+    this.#lanes.set(lane, jobs.length)
+    this.#start()
   }
 
   /** Runs the jobs until each is settled, in as many transactions as it takes; gives those that have to wait for a later batch. */
   async #settle(jobs: readonly Job[]): Promise<readonly Job[]> {
+    let looksFirst = false
     for (let n = 1; ; n++) {
       try {
-        return await this.#together(jobs)
+        return await this.#together(jobs, looksFirst)
       } catch (error) {
+        if (error instanceof KeyTaken && !looksFirst) {
+          looksFirst = true
+          continue
+        }
         const splits = error instanceof Conflict || error instanceof BadRequest || error instanceof TooWideRow
         if (splits && jobs.length > 1 && (n > WHOLE_TRIES || !(error instanceof Conflict))) {
           const half = jobs.length >> 1
@@ -121,9 +139,9 @@ export class Writer {
   }
 
   /** One transaction. Throws when nothing of it is kept and no job is settled. */
-  async #together(jobs: readonly Job[]): Promise<readonly Job[]> {
+  async #together(jobs: readonly Job[], looksFirst: boolean): Promise<readonly Job[]> {
     const { workTimeoutMs: timeoutMs } = this.options
-    const batch = await Batch.open(this.options)
+    const batch = await Batch.open(this.options, { looksFirst })
     const closing = setTimeout(() => batch.locks.close(), LOCKS_MS)
     let outcomes: readonly (readonly [Job, Outcome])[]
     try {
@@ -131,7 +149,7 @@ export class Writer {
       if (batch.changed) await batch.commit()
     } finally {
       clearTimeout(closing)
-      await batch.rollback()
+      await batch.close()
     }
     if (batch.hasLog) this.options.onLogged()
     const again: Promise<Job>[] = []
@@ -145,6 +163,7 @@ export class Writer {
 
   /** What has to be done before a work runs again. */
   async #prepared(job: Job, reason: Error): Promise<Job> {
+    if (reason instanceof TakenElsewhere) await reason.after
     if (!(reason instanceof LogBehind)) return job
     await this.options.catchUp().catch((error: unknown) => this.options.log('the log could not be numbered', { error }))
     job.caughtUp = true

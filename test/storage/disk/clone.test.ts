@@ -1,10 +1,13 @@
-import { afterEach, beforeEach, expect, test } from 'bun:test'
+import { afterEach, beforeEach, expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { systemClock } from '../../../src/core/clock.ts'
 import { createCloner, createDiskStore, type DiskStore } from '../../../src/storage/disk/index.ts'
 import { faultyFs } from './faulty-fs.ts'
+
+// Much of the time of these tests is the disk's.
+setDefaultTimeout(60_000)
 
 let directory: string
 let store: DiskStore

@@ -80,6 +80,25 @@ test('the snapshot of a scan ends with its transaction, however that ends', asyn
   expect(walCanBeReset(tables)).toBe(true)
 }, 30_000)
 
+test.each([
+  ['nobody writes meanwhile', 0],
+  ['another work writes meanwhile', 10],
+])('scans side by side see one snapshot when %s', async (_, written) => {
+  const tables = await stores.open()
+  await addSegments(tables, 0, 10)
+  const rows = await tables.read(async (tx) => {
+    const counts: number[] = []
+    for await (const batch of tx.scan('segments', { columns: ['start_ns'], where: everything })) {
+      if (written > 0) await addSegments(tables, 100, written)
+      counts.push(batch.numRows, ...(await Promise.all([scanned(tx), scanned(tx)])))
+    }
+    return counts
+  })
+  expect(rows).toEqual([10, 10, 10])
+  await tables.scansEnded()
+  expect(walCanBeReset(tables)).toBe(true)
+})
+
 test('a scan that takes too long fails with timeout', async () => {
   const tables = await stores.open({ scanTimeoutMs: 0 })
   await addSegments(tables, 0, 10)

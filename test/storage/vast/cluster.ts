@@ -17,7 +17,11 @@ export const access = (emulator: Emulator) => ({
   secretKey: 'test',
   bucket: 'tams',
   timeoutMs: 10_000,
+  lockSlots: LOCK_SLOTS,
 })
+
+/** Few, so that a store is made quickly. */
+export const LOCK_SLOTS = 1024
 
 /** Rows as they are, past all rules. */
 export const insertRows = async <N extends TableName>(engine: VastEngine, table: N, rows: readonly Row<N>[]): Promise<void> => {

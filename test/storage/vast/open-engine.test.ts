@@ -4,14 +4,13 @@ import { everything } from '../../../src/core/predicate.ts'
 import { type Table, type TableName, tables } from '../../../src/storage/schema.ts'
 import { SCHEMA_VERSION } from '../../../src/storage/schema-version.ts'
 import { Hints } from '../../../src/storage/vast/hints.ts'
-import { LOCK_SLOTS } from '../../../src/storage/vast/lock-rows.ts'
 import { openEngine } from '../../../src/storage/vast/open-engine.ts'
 import { VastReadTx } from '../../../src/storage/vast/read-tx.ts'
 import { SnapshotSource } from '../../../src/storage/vast/snapshot-source.ts'
 import { batchOfRows, VastClient } from '../../../src/vastdb/index.ts'
 import { flowRow } from '../../contract/table-rows.ts'
 import { type Emulator, startEmulator } from '../../emulators/vast/index.ts'
-import { access, insertRows } from './cluster.ts'
+import { access, insertRows, LOCK_SLOTS } from './cluster.ts'
 
 const NAMES = Object.keys(tables) as TableName[]
 let emulator: Emulator
@@ -55,6 +54,7 @@ describe('opening an empty schema', () => {
       }
       expect(await tx.count('locks', everything)).toBe(LOCK_SLOTS)
       expect((await versions(tx)).rows).toEqual([
+        { name: 'lock_slots', value: String(LOCK_SLOTS) },
         { name: 'min_reader_version', value: '1' },
         { name: 'schema_version', value: String(SCHEMA_VERSION) },
       ])
@@ -66,7 +66,7 @@ describe('opening an empty schema', () => {
     await opened('new', async (engine, tx) => {
       expect(engine.handle('flows').sortedColumns).toEqual(['id', 'deletion_id'])
       expect(await tx.count('locks', everything)).toBe(LOCK_SLOTS)
-      expect(await tx.count('meta', everything)).toBe(2)
+      expect(await tx.count('meta', everything)).toBe(3)
     })
   })
 
