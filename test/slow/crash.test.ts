@@ -24,7 +24,8 @@ afterEach(async () => {
 }, MINUTE)
 
 const start = async (env: Readonly<Record<string, string>> = {}): Promise<ServiceProcess> => {
-  running = await startService(data, { LOG_LEVEL: 'info', ...env })
+  // What is deleted is to go for good, with its bytes.
+  running = await startService(data, { LOG_LEVEL: 'info', SOFT_DELETE_DEFAULT: 'false', ...env })
   return running
 }
 const succeed = async (answer: Promise<Response>, status: number): Promise<Response> => {
@@ -145,7 +146,6 @@ describe('kill -9', () => {
       let interrupted = 0
       let progress = 0
       let current = service
-      // Each start waits until the lease of the killed process has run out.
       for (let round = 0; round < 2; round++) {
         const request = await eventually('progress of the delete request', async () => {
           const record = (await (await current.call('GET', `/flow-delete-requests/${id}`)).json()) as Record
