@@ -149,11 +149,14 @@ const parseQuietly = (parse: () => NewSegment[]): NewSegment[] => {
 /** What registering the segments is going to look at, where they concern new objects or ones with few uses. */
 const lookAround = async (tx: ReadTx, flowId: string, segments: readonly NewSegment[]): Promise<void> => {
   const ids = [...new Set(segments.map(({ post }) => post.object_id))]
-  const objects = findObjects(tx, ids)
-  const flow = await tx.find('flows', [flowId, ''])
   const [only, ...others] = segments
-  const references = flow && Promise.all(ids.map((id) => tx.find('object_refs', [id, flow.id, flow.timeline_id])))
-  await Promise.all([objects, references, flow && only && others.length === 0 ? lastBefore(tx, flow, only.endNs) : undefined])
+  const aroundFlow = async (): Promise<void> => {
+    const flow = await tx.find('flows', [flowId, ''])
+    if (!flow) return
+    const references = ids.map((id) => tx.find('object_refs', [id, flow.id, flow.timeline_id]))
+    await Promise.all([...references, only && others.length === 0 ? lastBefore(tx, flow, only.endNs) : undefined])
+  }
+  await Promise.all([findObjects(tx, ids), aroundFlow()])
 }
 
 const failure = (post: SegmentPost, error: TamsError, nowUs: bigint): FailedSegment => ({
