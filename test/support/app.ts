@@ -39,7 +39,7 @@ const testClock = (): TestClock => {
 export const strictByDefault = process.env.TAMS_TEST_STRICT !== 'false'
 const softByDefault = process.env.TAMS_TEST_SOFT !== 'false'
 
-const settings: Settings = {
+export const testSettings: Settings = {
   strict: strictByDefault,
   pageLimitDefault: 30,
   pageLimitMax: 1000,
@@ -155,7 +155,7 @@ export const openApp = async (options: AppOptions = {}): Promise<TestApp> => {
       return store ? [{ info, store }] : []
     }),
     clock,
-    settings: { ...settings, ...options.settings },
+    settings: { ...testSettings, ...options.settings },
     serviceVersion: '0.0.0-test',
     log,
     metrics: createMetrics(),

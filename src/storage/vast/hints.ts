@@ -8,6 +8,8 @@ export interface Hint {
   readonly spacing: bigint
   readonly first?: bigint | undefined
   readonly last?: bigint | undefined
+  /** There seems to be none. */
+  readonly isEmpty?: boolean | undefined
 }
 
 const KEPT = 10_000
@@ -26,7 +28,8 @@ export class Hints {
     const key = tupleOf([table, ...pins])
     const before = this.known.get(key)
     this.known.delete(key)
-    this.known.set(key, { spacing: hint.spacing, first: hint.first ?? before?.first, last: hint.last ?? before?.last })
+    const { spacing, first = before?.first, last = before?.last, isEmpty } = hint
+    this.known.set(key, isEmpty ? { spacing, isEmpty } : { spacing, first, last })
     if (this.known.size > KEPT) for (const oldest of this.known.keys()) return void this.known.delete(oldest)
   }
 
@@ -43,6 +46,7 @@ export class Hints {
       spacing,
       first: typeof start === 'bigint' ? start : undefined,
       last: typeof end === 'bigint' ? end - 1n : undefined,
+      isEmpty: count === 0n,
     })
   }
 }

@@ -1,5 +1,6 @@
+import type { Scalar } from '../../core/predicate.ts'
 import type { TableName } from '../schema.ts'
-import { pinnedBy, rowTest } from './column-terms.ts'
+import { compareValues, pinnedBy, rowTest } from './column-terms.ts'
 import { nextTurn } from './next-turn.ts'
 import type { ColumnTerm, Condition, RowQuery, RowSource, SourceRow } from './row-source.ts'
 
@@ -114,19 +115,29 @@ const joined = (queries: readonly ReadonlyMap<string, readonly Condition[]>[]): 
   return [...(first?.keys() ?? [])].map((column) => ({ column, anyOf: alternatives(queries.flatMap((query) => query.get(column) ?? [])) }))
 }
 
-/** Equal values as one list, everything else once. */
+/** Equal values as one list, ranges that meet as one, everything else once. */
 const alternatives = (conditions: readonly Condition[]): readonly Condition[] => {
-  const values = conditions.flatMap((condition) => {
-    if (condition.kind === 'in') return condition.values
-    return condition.kind === 'compare' && condition.op === '=' ? [condition.value] : []
-  })
+  const values = new Set<Scalar>()
+  const ranges: Range[] = []
   const others = new Map<string, Condition>()
   for (const condition of conditions) {
-    if (condition.kind === 'in' || (condition.kind === 'compare' && condition.op === '=')) continue
-    others.set(
-      JSON.stringify(condition, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value)),
-      condition,
-    )
+    if (condition.kind === 'in') for (const value of condition.values) values.add(value)
+    else if (condition.kind === 'compare' && condition.op === '=') values.add(condition.value)
+    else if (condition.kind === 'between') ranges.push(condition)
+    else others.set(condition.kind === 'compare' ? `${condition.op} ${condition.value}` : condition.kind, condition)
   }
-  return [...(values.length > 0 ? [{ kind: 'in', values: [...new Set(values)] } as const] : []), ...others.values()]
+  const list: readonly Condition[] = values.size > 0 ? [{ kind: 'in', values: [...values] }] : []
+  return [...list, ...united(ranges), ...others.values()]
+}
+
+type Range = Extract<Condition, { readonly kind: 'between' }>
+
+const united = (ranges: readonly Range[]): readonly Range[] => {
+  const result: Range[] = []
+  for (const range of ranges.toSorted((a, b) => compareValues(a.from, b.from))) {
+    const last = result.at(-1)
+    if (!last || compareValues(range.from, last.to) > 0) result.push(range)
+    else if (compareValues(range.to, last.to) > 0) result[result.length - 1] = { ...last, to: range.to }
+  }
+  return result
 }

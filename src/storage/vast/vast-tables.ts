@@ -44,6 +44,7 @@ export class VastTables implements Tables {
   readonly #holder = randomUUID()
   readonly #nowUs: () => bigint
   readonly #pause: (n: number) => Promise<void>
+  #lastNumbering: Promise<void> = Promise.resolve()
   #closing: Promise<void> | undefined
 
   constructor(
@@ -68,7 +69,7 @@ export class VastTables implements Tables {
       onLogged: () => this.#sequencer.start(),
       catchUp: () => this.#sequencer.catchUp(),
     })
-    const alone = <T>(work: (tx: WriteTx) => Promise<T>) => this.#writer.alone(work)
+    const alone = <T>(work: (tx: WriteTx) => Promise<T>) => this.#numbering(work)
     this.#sequencer = new Sequencer({ holder: this.#holder, nowUs: this.#nowUs, alone, pause, log })
     this.#snapshots = new ReadSnapshots(engine)
     const fold = new ChangesFold({
@@ -135,7 +136,8 @@ export class VastTables implements Tables {
       try {
         const attempt = n <= PLAIN_TRIES ? await this.#readPlainly(work) : await this.#readNumbering(work)
         if (attempt) return attempt.value
-        await this.#sequencer.catchUp()
+        // The attempt after that gives the numbers itself.
+        if (n !== PLAIN_TRIES) await this.#sequencer.catchUp()
       } catch (error) {
         if (!(error instanceof Conflict) || n >= MOST_TRIES) throw translate(error, 'reading')
         await this.#pause(n)
@@ -168,10 +170,23 @@ export class VastTables implements Tables {
    * only when the numbers are committed.
    */
   #readNumbering<T>(work: (tx: ReadTx) => Promise<T>): Promise<{ readonly value: T } | undefined> {
-    return this.#writer.alone(async (tx) => {
+    return this.#numbering(async (tx) => {
       const numbered = await sequence(tx, { holder: this.#holder, nowUs: this.#nowUs })
       return numbered < SEQUENCE_LIMIT ? { value: await work(tx) } : undefined
     })
+  }
+
+  /** Runs a work that gives numbers. One at a time: of two that run side by side one would be for nothing. */
+  async #numbering<T>(work: (tx: WriteTx) => Promise<T>): Promise<T> {
+    const before = this.#lastNumbering
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#lastNumbering = promise
+    await before
+    try {
+      return await this.#writer.alone(work)
+    } finally {
+      resolve()
+    }
   }
 
   /** For what one request answers. */

@@ -61,7 +61,8 @@ export const walk = async (source: RowSource, hints: Hints, request: Walk): Prom
   if (near !== undefined && near > end) near = undefined
   let far = positionOf(descending ? hint?.first : hint?.last, sign)
   let target = limit + 1
-  let width: bigint | undefined = openStart && near === undefined ? undefined : seen.width(target)
+  // Undefined: all the rest.
+  let width: bigint | undefined = hint?.isEmpty || (openStart && near === undefined) ? undefined : seen.width(target)
   let misses = 0
   let examined = 0
   while (at <= end && kept.length < limit && examined < MOST_EXAMINED) {

@@ -28,6 +28,8 @@ interface Job {
 const BATCH_WORKS = 500
 /** Batches under way at a time. */
 const LANES = 2
+/** When most works of a batch wanted what another had, so many batches are run one after the other: callers seem to have a flow in common. */
+const SHY_BATCHES = 16
 /** Works that wait for a lock for longer than that have their turn in the next batch. */
 const LOCKS_MS = 200
 const MOST_TRIES = 10
@@ -36,7 +38,7 @@ const WHOLE_TRIES = 2
 
 /**
  * Runs write works in batches: what is asked for while a batch is under way forms the next one, so that under load many works share a transaction. The next
- * one begins when half as many works wait for it, or the one under way has ended. Promises settle when the transaction is durable. After a conflict the
+ * one begins when as many works wait for it, or the one under way has ended. Promises settle when the transaction is durable. After a conflict the
  * batch is split, until the works that collide stand alone.
  */
 export class Writer {
@@ -45,6 +47,7 @@ export class Writer {
   /** Batches under way and how many works each has. */
   readonly #lanes = new Map<Promise<void>, number>()
   #starting = false
+  #shy = 0
 
   constructor(private readonly options: WriterOptions) {}
 
@@ -96,11 +99,13 @@ export class Writer {
 
   #mayBegin(): boolean {
     const waiting = this.#queue.length
-    return waiting > 0 && this.#lanes.size < LANES && this.#lanes.values().every((works) => 2 * waiting >= works)
+    const lanes = this.#shy > 0 ? 1 : LANES
+    return waiting > 0 && this.#lanes.size < lanes && this.#lanes.values().every((works) => waiting >= works)
   }
 
   #begin(): void {
     const jobs = this.#queue.splice(0, BATCH_WORKS)
+    if (this.#shy > 0) this.#shy -= 1
     const lane = this.#settle(jobs).then((again) => {
       this.#queue.unshift(...again)
       this.#lanes.delete(lane)
@@ -152,6 +157,8 @@ export class Writer {
       await batch.close()
     }
     if (batch.hasLog) this.options.onLogged()
+    const refused = outcomes.filter(([, outcome]) => outcome.kind === 'again' && outcome.reason instanceof TakenElsewhere)
+    if (2 * refused.length > jobs.length) this.#shy = SHY_BATCHES
     const again: Promise<Job>[] = []
     for (const [job, outcome] of outcomes) {
       if (outcome.kind === 'done') job.resolve(outcome.value)

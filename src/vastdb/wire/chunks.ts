@@ -1,10 +1,10 @@
 // Result chunks out of data frames. Per sub-split the messages are small IPC streams of one or more leaf columns each; when all leaves of the
 // projection are there, they are one chunk, and the next row id of the frame that completed it is the new cursor of the sub-split.
-import { type Data, Field, type RecordBatch, Schema } from 'apache-arrow'
+import { type Data, type DataType, Field, type RecordBatch, Schema } from 'apache-arrow'
 import { batchOfData } from './build.ts'
 import { concatData } from './combine.ts'
 import { encodeData, type Frame } from './frames.ts'
-import { type EncodeOptions, encodeBatchMessage, encodeEnd, encodeSchemaMessage } from './ipc.ts'
+import { type EncodeOptions, encodeColumnsMessage, encodeEnd, encodeSchemaMessage } from './ipc.ts'
 import { type Columns, readColumns } from './ipc-batch.ts'
 import { joinLeaves, splitLeaves } from './leaf-columns.ts'
 import { leafCount } from './leaves.ts'
@@ -107,18 +107,31 @@ export class ChunkAssembler {
   }
 }
 
+/** Messages that are the same each time: of a column its schema, and the batch without a row. */
+const schemaMessages = new WeakMap<DataType, Map<string, Uint8Array>>()
+const emptyMessages = new WeakMap<DataType, Uint8Array>()
+
+const schemaMessage = (field: Field): Uint8Array => {
+  const known = schemaMessages.getOrInsertComputed(field.type, () => new Map())
+  return known.getOrInsertComputed(`${field.nullable} ${field.name}`, () => encodeSchemaMessage(new Schema([field])))
+}
+
+const columnMessage = (column: Data, options: EncodeOptions): Uint8Array => {
+  const encode = () => encodeColumnsMessage([column], column.length, options)
+  return column.length === 0 && !options.zstd ? emptyMessages.getOrInsertComputed(column.type, encode) : encode()
+}
+
 /** The frames of one chunk, as a server sends them: one small stream per leaf column; without columns one stream that counts rows. */
 export const encodeChunk = ({ stream, nextRowId, batch }: Chunk, options: EncodeOptions = {}): Uint8Array[] => {
-  const leaves = batch.schema.fields.flatMap((field, i) => {
+  const { fields } = batch.schema
+  const messages = fields.flatMap(({ name, nullable }, i) => {
     const column = batch.data.children[i]
-    return column === undefined
-      ? []
-      : splitLeaves(column).map((leaf) => ({ fields: [new Field(field.name, leaf.type, field.nullable)], data: [leaf] }))
+    const leaves = column === undefined ? [] : splitLeaves(column)
+    return leaves.flatMap((leaf) => {
+      const field = new Field(name, leaf.type, nullable)
+      return [schemaMessage(field), columnMessage(leaf, options), encodeEnd()]
+    })
   })
-  const streams = batch.schema.fields.length === 0 ? [{ fields: [], data: [] }] : leaves
-  return streams.flatMap(({ fields, data }) =>
-    [encodeSchemaMessage(new Schema(fields)), encodeBatchMessage(batchOfData(fields, data, batch.numRows), options), encodeEnd()].map(
-      (message) => encodeData(stream, nextRowId, message),
-    ),
-  )
+  const counting = () => [encodeSchemaMessage(new Schema([])), encodeColumnsMessage([], batch.numRows, options), encodeEnd()]
+  return (fields.length === 0 ? counting() : messages).map((message) => encodeData(stream, nextRowId, message))
 }

@@ -105,9 +105,13 @@ export const encodeSchemaMessage = (schema: Schema): Uint8Array =>
   )
 
 /** A record batch as one encapsulated message. */
-export const encodeBatchMessage = (batch: RecordBatch, options: EncodeOptions = {}): Uint8Array => {
+export const encodeBatchMessage = (batch: RecordBatch, options: EncodeOptions = {}): Uint8Array =>
+  encodeColumnsMessage(batch.data.children, batch.numRows, options)
+
+/** The same of its columns. */
+export const encodeColumnsMessage = (columns: readonly Data[], rows: number, options: EncodeOptions = {}): Uint8Array => {
   const content: Body = { nodes: [], buffers: [] }
-  for (const column of batch.data.children) addData(content, column)
+  for (const column of columns) addData(content, column)
   const buffers = options.zstd ? content.buffers.map(compressed) : content.buffers
   let bodyLength = 0
   const regions = buffers.map((buffer) => {
@@ -120,7 +124,7 @@ export const encodeBatchMessage = (batch: RecordBatch, options: EncodeOptions = 
     const regionsAt = writePairs(builder, regions)
     const nodesAt = writePairs(builder, content.nodes)
     const header = writeTable(builder, 5, () => {
-      builder.addFieldInt64(0, BigInt(batch.numRows), 0n)
+      builder.addFieldInt64(0, BigInt(rows), 0n)
       builder.addFieldOffset(1, nodesAt, 0)
       builder.addFieldOffset(2, regionsAt, 0)
       builder.addFieldOffset(3, compression, 0)

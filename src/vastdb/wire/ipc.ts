@@ -4,7 +4,7 @@ import { type EncodeOptions, encodeBatchMessage, encodeEnd, encodeSchemaMessage 
 import { readMessage } from './ipc-message.ts'
 import { WireError } from './wire-error.ts'
 
-export { type EncodeOptions, encodeBatchMessage, encodeEnd, encodeSchemaMessage } from './ipc-encode.ts'
+export { type EncodeOptions, encodeBatchMessage, encodeColumnsMessage, encodeEnd, encodeSchemaMessage } from './ipc-encode.ts'
 
 const joined = (parts: readonly Uint8Array[]): Uint8Array => {
   const result = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))

@@ -7,7 +7,7 @@ import { Hints } from '../../../src/storage/vast/hints.ts'
 import { openEngine } from '../../../src/storage/vast/open-engine.ts'
 import { VastReadTx } from '../../../src/storage/vast/read-tx.ts'
 import { SnapshotSource } from '../../../src/storage/vast/snapshot-source.ts'
-import { batchOfRows, VastClient } from '../../../src/vastdb/index.ts'
+import { batchOfRows, eq as cellIs, columnValues, VastClient } from '../../../src/vastdb/index.ts'
 import { flowRow } from '../../contract/table-rows.ts'
 import { type Emulator, startEmulator } from '../../emulators/vast/index.ts'
 import { access, insertRows, LOCK_SLOTS } from './cluster.ts'
@@ -68,6 +68,24 @@ describe('opening an empty schema', () => {
       expect(await tx.count('locks', everything)).toBe(LOCK_SLOTS)
       expect(await tx.count('meta', everything)).toBe(3)
     })
+  })
+
+  test('keeps its number of lock rows, whatever the program that opens it would make', async () => {
+    const engine = await openEngine({ ...access(emulator), schema: 'new', lockSlots: 4 * LOCK_SLOTS })
+    expect(engine.lockSlots).toBe(LOCK_SLOTS)
+    engine.client.close()
+  })
+
+  test('that was made before the number was written down keeps as many lock rows as there are', async () => {
+    const options = { ...access(emulator), schema: 'older', lockSlots: 16 }
+    const made = await openEngine(options)
+    const meta = made.handle('meta')
+    for await (const batch of made.client.database.select(meta, { columns: ['$row_id'], where: [cellIs('name', 'lock_slots')] }))
+      await made.client.database.delete(meta, batch.data.children.flatMap(columnValues) as bigint[])
+    made.client.close()
+    const engine = await openEngine({ ...options, lockSlots: 1024 })
+    expect(engine.lockSlots).toBe(16)
+    engine.client.close()
   })
 
   test('inside other schemas makes those too', async () => {

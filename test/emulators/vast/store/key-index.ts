@@ -37,21 +37,16 @@ const equalities = (terms: readonly Predicate[]): Term[] => {
   return values.every((some) => some !== undefined) ? [{ kind: 'in', ref: first.ref, values: values.flat(1) }] : []
 }
 
-/** At most so many combinations of equal values are searched for. */
-const MAX_SEARCHES = 10_000
-
 /** @param key the numbers of the request's fields that are the key's columns, in order; `undefined` where the request has not the column */
 export const keyBounds = (predicate: Predicate, key: readonly (number | undefined)[]): KeyBounds | undefined => {
   const terms = required(predicate).filter(({ ref }) => ref.path.length === 0)
   const equal: (readonly Value[])[] = []
-  let searches = 1
   for (const column of key) {
     const own = terms.filter(({ ref }) => ref.column === column)
     const fixed = own.find((term) => term.kind === 'in' || term.op === 'equal')
     const values = fixed === undefined ? undefined : fixed.kind === 'in' ? fixed.values : [fixed.value]
-    if (values !== undefined && searches * values.length <= MAX_SEARCHES) {
+    if (values !== undefined) {
       equal.push(values)
-      searches *= values.length
       continue
     }
     const limit = (...ops: readonly string[]) => own.find((term) => term.kind === 'compare' && ops.includes(term.op))
@@ -98,33 +93,61 @@ const build = (chunk: Chunk, key: readonly number[]): KeyIndex | 'none' => {
   return { columns, order }
 }
 
-const search = ({ columns, order }: KeyIndex, prefix: readonly Value[], after: boolean): number => {
-  let [low, high] = [0, order.length]
-  while (low < high) {
+/** Places in the order of the key, from … to (not included). */
+interface Stretch {
+  readonly from: number
+  readonly to: number
+}
+
+/** The first place of the stretch whose cell in column `i`, by which it is ordered, is not below `value` (or, `after`, is above it). */
+const search = ({ columns, order }: KeyIndex, i: number, value: Value, after: boolean, { from, to }: Stretch): number => {
+  const data = columns[i]
+  let [low, high] = [from, to]
+  while (low < high && data !== undefined) {
     const middle = (low + high) >> 1
-    const row = order[middle] ?? 0
-    let difference = 0
-    for (let i = 0; i < prefix.length && difference === 0; i++) {
-      const data = columns[i]
-      if (data !== undefined) difference = compareValues(valueAt(data, row), prefix[i] ?? null)
-    }
+    const difference = compareValues(valueAt(data, order[middle] ?? 0), value)
     if (difference < 0 || (after && difference === 0)) low = middle + 1
     else high = middle
   }
   return low
 }
 
-const combinations = (lists: readonly (readonly Value[])[]): Value[][] =>
-  lists.reduce<Value[][]>((prefixes, values) => prefixes.flatMap((prefix) => values.map((value) => [...prefix, value])), [[]])
+/** The parts of a stretch that have one of the values, which ascend, in column `i`. Goes from one to the next that is there: few are among many. */
+const parts = (index: KeyIndex, i: number, values: readonly Value[], stretch: Stretch): Stretch[] => {
+  const data = index.columns[i]
+  const found: Stretch[] = []
+  let at = stretch.from
+  for (let v = 0; v < values.length && at < stretch.to && data !== undefined; v++) {
+    const here = valueAt(data, index.order[at] ?? 0)
+    let last = values.length
+    while (v < last) {
+      const middle = (v + last) >> 1
+      if (compareValues(values[middle] ?? null, here) < 0) v = middle + 1
+      else last = middle
+    }
+    const value = values[v] ?? null
+    if (v === values.length) break
+    const from = search(index, i, value, false, { from: at, to: stretch.to })
+    at = search(index, i, value, true, { from, to: stretch.to })
+    if (at > from) found.push({ from, to: at })
+  }
+  return found
+}
 
 /** Rows of the chunk that may pass, ascending: all that do are among them. `undefined`: all rows must be looked at. */
 export const keyRows = (chunk: Chunk, key: readonly number[], { equal, from, to }: KeyBounds): Uint32Array | undefined => {
   if (chunk.rows < MIN_ROWS) return undefined
   const index = indexOf(chunk, key)
   if (index === 'none') return undefined
-  const found = combinations(equal).map((prefix) => {
-    const start = search(index, from === undefined ? prefix : [...prefix, from], false)
-    const end = search(index, to === undefined ? prefix : [...prefix, to], true)
+  let stretches: Stretch[] = [{ from: 0, to: index.order.length }]
+  for (const [i, values] of equal.entries()) {
+    const ascending = values.toSorted(compareValues)
+    stretches = stretches.flatMap((stretch) => parts(index, i, ascending, stretch))
+  }
+  const next = equal.length
+  const found = stretches.map((stretch) => {
+    const start = from === undefined ? stretch.from : search(index, next, from, false, stretch)
+    const end = to === undefined ? stretch.to : search(index, next, to, true, stretch)
     return index.order.subarray(start, Math.max(start, end))
   })
   const size = found.reduce((sum, rows) => sum + rows.length, 0)

@@ -1,0 +1,133 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'bun:test'
+import { systemClock } from '../../../src/core/clock.ts'
+import { everything } from '../../../src/core/predicate.ts'
+import { type Context, seesEverything } from '../../../src/domain/context.ts'
+import type { Deps } from '../../../src/domain/deps.ts'
+import { segmentPostUseCases } from '../../../src/domain/segment-post.ts'
+import type { VastTables } from '../../../src/storage/vast/index.ts'
+import { flowRow, segmentRow } from '../../contract/table-rows.ts'
+import { type Emulator, startEmulator } from '../../emulators/vast/index.ts'
+import { testSettings } from '../../support/app.ts'
+import { openReplicas, openStore, requestsOf } from './stores.ts'
+
+const CALLERS = 64
+const STORED = 20
+let emulator: Emulator
+let store: VastTables
+beforeAll(async () => {
+  emulator = await startEmulator()
+})
+// A new one each: the log of posts is numbered behind the answers, by requests of its own.
+beforeEach(async () => {
+  store = await openStore(emulator)
+})
+afterEach(() => store.close())
+afterAll(() => emulator.close())
+
+const context: Context = { principal: { name: 'tester' }, requestId: 'r', visible: seesEverything, baseUrl: 'http://localhost' }
+
+const poster = (tables: VastTables) => {
+  const deps: Deps = { tables, backends: [], clock: systemClock(), settings: testSettings, serviceVersion: '0.0.0' }
+  const { post } = segmentPostUseCases(deps)
+  return (flow: string, second: number) => {
+    const range = `[${second}:0_${second + 1}:0)`
+    return post(context, flow, () => ({
+      object_id: `${flow}-${second}`,
+      timerange: range,
+      get_urls: [{ label: 'o', url: 'https://x.example/o' }],
+    }))
+  }
+}
+
+/** Flows with segments, of one second each, in the thousandth second and those before. */
+const addFlows = (tables: VastTables, ids: readonly string[], segments = STORED): Promise<void> =>
+  tables.write(async (tx) => {
+    await tx.lock(ids.map((id) => `flow:${id}`))
+    const extent = { segment_count: BigInt(segments), start_ns: BigInt(1000 - segments) * SECOND, end_ns: 1000n * SECOND }
+    await tx.insert(
+      'flows',
+      ids.map((id) => flowRow(id, { timeline_id: `t-${id}`, container: 'video/mp2t', ...(segments > 0 && extent) })),
+    )
+    const starts = [...Array(segments).keys()].map((n) => BigInt(1000 - segments + n) * SECOND)
+    await tx.insert(
+      'segments',
+      ids.flatMap((id) => starts.map((start) => segmentRow(id, start, { timeline_id: `t-${id}`, end_ns: start + SECOND }))),
+    )
+  })
+
+const SECOND = 1_000_000_000n
+
+const flowId = (kind: number, n = 0): string =>
+  `00000000-0000-4000-8000-${kind.toString().padStart(4, '0')}${n.toString().padStart(8, '0')}`
+const numbers = [...Array(CALLERS).keys()]
+/** Of a batch, whatever its size. */
+const requests = {
+  'POST transaction': 1,
+  // Segments, objects, references, audit, the log's outbox, marks of change.
+  'POST rows': 6,
+  // Flows, locks.
+  'PUT rows': 2,
+  'PUT transaction': 1,
+}
+
+test.each([
+  // Flows, their segments, objects, references; the locks of the flows, those of the objects.
+  { what: 'to many flows', count: 64, segments: STORED, queries: 6 },
+  { what: 'to many flows without a segment', count: 64, segments: 0, queries: 6 },
+  // Works that wait for one another name their locks later, here and there one more query is needed for those.
+  { what: 'to a few flows', count: 3, segments: STORED, queries: 12 },
+  { what: 'to one flow, although each waits for the one before', count: 1, segments: STORED, queries: 12 },
+  { what: 'to one flow without a segment', count: 1, segments: 0, queries: 12 },
+])('posts at once $what make one query for each table that they read and one insert for each that they write', async (example) => {
+  const { count, segments, queries } = example
+  const flows = [...Array(count).keys()].map((n) => flowId(n))
+  await addFlows(store, flows, segments)
+  const post = poster(store)
+  const posts = () => Promise.all(numbers.map((n) => post(flows[n % count] ?? '', 1000 + n)))
+  const { 'GET data': asked = 0, ...others } = await requestsOf(emulator, posts)
+  expect(others).toEqual(requests)
+  expect(asked).toBeLessThanOrEqual(queries)
+  const counts = await store.read((tx) => tx.list('flows', { columns: ['segment_count'], where: everything, limit: 100 }))
+  const added = (n: number) => numbers.filter((each) => each % count === n).length
+  expect(counts.rows.map(({ segment_count }) => Number(segment_count))).toEqual(flows.map((_, n) => segments + added(n)))
+})
+
+test('of posts to one place at once one is registered', async () => {
+  await addFlows(store, [flowId(3)], 0)
+  const { post } = segmentPostUseCases({
+    tables: store,
+    backends: [],
+    clock: systemClock(),
+    settings: testSettings,
+    serviceVersion: '0.0.0',
+  })
+  const segment = (n: number) => ({
+    object_id: `place-${n}`,
+    timerange: '[0:0_1:0)',
+    get_urls: [{ label: 'o', url: 'https://x.example/o' }],
+  })
+  const results = await Promise.allSettled(numbers.map((n) => post(context, flowId(3), () => segment(n))))
+  expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+  expect(results.filter((result) => result.status === 'rejected' && result.reason.code === 'overlap')).toHaveLength(CALLERS - 1)
+})
+
+test('two replicas that post to flows of their own at once both get everything in', async () => {
+  const stores = await openReplicas(emulator, 2)
+  try {
+    const posts: Promise<unknown>[] = []
+    for (const [r, replica] of stores.entries()) {
+      const flows = numbers.map((n) => flowId(1000 * r + n))
+      await addFlows(replica, flows, 0)
+      const post = poster(replica)
+      posts.push(
+        ...flows.map(async (flow) => {
+          for (const second of [1, 2, 3]) await post(flow, second)
+        }),
+      )
+    }
+    await Promise.all(posts)
+    for (const replica of stores) expect(await replica.read((tx) => tx.count('segments', everything))).toBe(2 * 3 * CALLERS)
+  } finally {
+    for (const replica of stores) await replica.close()
+  }
+})
