@@ -72,7 +72,7 @@ for (const kind of s3Servers.filter(({ checksSignatures }) => checksSignatures))
 
           const stored = await Array.fromAsync(store.list({}), ({ key }) => key)
           expect(stored.length).toBe(flows.reduce((sum, { uploaded }) => sum + uploaded, 0))
-          for (const { id } of flows) await service.call('DELETE', `/flows/${id}`)
+          for (const { id } of flows) await service.call('DELETE', `/flows/${id}?soft_delete=false`)
           await eventually('the bucket is empty', async () => {
             const left = await Array.fromAsync(store.list({}), ({ key }) => key)
             return left.length === 0 ? true : undefined
