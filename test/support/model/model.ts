@@ -323,10 +323,14 @@ export class Model {
       if (this.reaches(flow, parent)) return false
       collector.collection = collector.collection.toSpliced(position, 0, flow)
     }
-    const waits = (other: number) => !this.flows.has(other) && deletion.flows.has(other)
-    deletion.memberships = deletion.memberships.filter(
-      ({ parent, child }) => (parent !== flow && child !== flow) || waits(parent === flow ? child : parent),
-    )
+    // A membership waits for its other side, in the deletion that side lies in.
+    for (const membership of deletion.memberships.filter(({ parent, child }) => parent === flow || child === flow)) {
+      deletion.memberships = deletion.memberships.filter((item) => item !== membership)
+      const other = membership.parent === flow ? membership.child : membership.parent
+      if (this.flows.has(other)) continue
+      const holder = deletion.flows.has(other) ? deletion : this.deletions.findLast((item) => item.flows.has(other))
+      if (holder) holder.memberships = [...holder.memberships, membership]
+    }
     return true
   }
 
