@@ -28,8 +28,8 @@ export interface RemovedFlows {
 
 /**
  * Live flows go together, for good or, with a `deletionId`, to its trash. Their timelines stay as they are: up to `threshold` segments
- * in all are worked off or told of at once, the rest by delete requests. The caller holds the locks of the flows and sources, and sees
- * to the sources.
+ * in all are worked off or told of at once; where there are more, each flow that has any gets a delete request. The caller holds the
+ * locks of the flows and sources, and sees to the sources.
  */
 export const removeFlows = async (
   tx: WriteTx,
@@ -41,17 +41,18 @@ export const removeFlows = async (
   const collectors = new Map<string, Collectors>()
   for (const flow of flows) collectors.set(flow.id, await collectorsOf(tx, flow.id, flow.source_id))
   await leaveCollections(tx, context, nowUs, collectors, deletionId)
+  const going: FlowRow[] = []
+  for (const flow of flows) going.push(deletionId === null ? await keepTrashed(tx, context, nowUs, flow) : flow)
+  const many = going.reduce((sum, flow) => sum + flow.segment_count, 0n) > BigInt(threshold)
   const requests: DeletionRequest[] = []
-  let [room, segments] = [threshold, 0]
-  for (const found of flows) {
-    const flow = deletionId === null ? await keepTrashed(tx, context, nowUs, found) : found
+  let segments = 0
+  for (const flow of going) {
     const of = collectors.get(flow.id)
     segments += await countVisible(tx, flow)
-    const later = flow.segment_count > BigInt(room)
+    const later = many && flow.segment_count > 0n
     const events: DomainEvent[] = []
     let told: readonly VisibleRow[] = []
     if (!later) {
-      room -= Number(flow.segment_count)
       if (deletionId === null) events.push(...(await clearTimeline(tx, nowUs, flow, of)))
       else told = await visibleRows(tx, flow)
       events.push(...deletionEvents(flow, told, of))
