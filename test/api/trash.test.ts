@@ -271,7 +271,7 @@ describe('a soft-deleted source', () => {
       await filled(8, videoFlow({ source_id })),
       await filled(25, videoFlow({ source_id })),
     ]
-    expect(list(await remove(`/sources/${source_id}`, 202))).toHaveLength(2)
+    expect(list(await remove(`/sources/${source_id}`, 202))).toHaveLength(flows.length)
     await call(app, 'POST', `/sources/${source_id}/restore`, 409)
     await workOff(app)
     await restore(app, `/sources/${source_id}/restore`, 202)
