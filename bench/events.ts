@@ -1,6 +1,6 @@
 /**
  * What events cost: posts of single segments with 0, 10 and 100 webhooks (that concern other flows, and that get every event), how many
- * events are delivered meanwhile, how long a change takes to a webhook and to 1,000 readers of the stream.
+ * events are delivered meanwhile and afterwards, how long a change takes to a webhook and to 1,000 readers of the stream.
  * `bun run bench/events.ts [--seconds 4]`
  */
 import { randomUUID } from 'node:crypto'
@@ -64,6 +64,22 @@ const posts = (count: number, filter: object, seconds: number): Promise<{ readon
     const delivered = received / seconds
     await receiver.stop(true)
     return { perSecond: requestsPerSecond, delivered }
+  })
+
+/** Events delivered in a second when a backlog of them is all there is to do. */
+const backlog = (count: number, seconds: number): Promise<number> =>
+  withService(async (service) => {
+    let received = 0
+    const receiver = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: () => new Response(`${received++}`) })
+    const flow = randomUUID()
+    await putFlow(service, flow)
+    await addWebhooks(service, `http://127.0.0.1:${receiver.port}`, count, {})
+    await wrk({ url: service.url, script: scriptOf(flow), connections: CONNECTIONS, seconds })
+    const [before, began] = [received, performance.now()]
+    await Bun.sleep(seconds * 1000)
+    const perSecond = ((received - before) * 1000) / (performance.now() - began)
+    await receiver.stop(true)
+    return perSecond
   })
 
 const percentile = (values: readonly number[], share: number): number =>
@@ -176,6 +192,11 @@ const postsWithWebhooks = async ({ seconds, rounds }: Settings): Promise<Result[
 
 export const events = async (given: Settings): Promise<Result[]> => {
   const results = await postsWithWebhooks(given)
+  for (const count of [1, 10, 100])
+    results.push({
+      what: `a backlog of posts delivered to ${count} webhooks, nothing else to do`,
+      figure: `${whole(await backlog(count, given.seconds))} events/s`,
+    })
   const times = await webhookLatency()
   results.push({ what: 'change to webhook, ms (median)', figure: fixed(median(times), 1), p99: fixed(percentile(times, 0.99), 1) })
   const stream = await streamLatency()
