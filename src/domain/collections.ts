@@ -1,5 +1,5 @@
 import { invalid } from '../core/errors.ts'
-import { and, compare, eq, isIn } from '../core/predicate.ts'
+import { and, compare, eq, isIn, type Predicate } from '../core/predicate.ts'
 import type { Row } from '../storage/schema.ts'
 import type { ReadTx, WriteTx } from '../storage/tables.ts'
 import { type CollectionItem, MAX_COLLECTORS } from './flow-schema.ts'
@@ -313,20 +313,25 @@ export const keepMemberships = async (
   await tx.insert('collections', rows)
 }
 
+const keptBy = (deletionId: string): Predicate => and(eq('entity_type', 'flow'), eq('deletion_id', deletionId))
+
+const byPosition = (a: Row<'collections'>, b: Row<'collections'>): number => a.position - b.position
+
+/** What is kept of the collection of a flow under this deletion, by position. */
+export const keptMembers = async (tx: ReadTx, deletionId: string, parentId: string): Promise<Row<'collections'>[]> =>
+  (await listAll(tx, 'collections', { where: and(keptBy(deletionId), eq('parent_id', parentId)), limit: ROWS })).toSorted(byPosition)
+
 /** Memberships of the flow that this deletion ended: what it collected, and who collected it. By position. */
 export const keptMemberships = async (tx: ReadTx, deletionId: string, flowId: string) => {
-  const kept = and(eq('entity_type', 'flow'), eq('deletion_id', deletionId))
-  const own = await listAll(tx, 'collections', { where: and(kept, eq('parent_id', flowId)), limit: ROWS })
-  const parents = await listAll(tx, 'collections', { where: and(kept, eq('child_id', flowId)), limit: ROWS })
-  const byPosition = (a: Row<'collections'>, b: Row<'collections'>) => a.position - b.position
-  return { members: own.toSorted(byPosition), parents: parents.toSorted(byPosition) }
+  const parents = await listAll(tx, 'collections', { where: and(keptBy(deletionId), eq('child_id', flowId)), limit: ROWS })
+  return { members: await keptMembers(tx, deletionId, flowId), parents: parents.toSorted(byPosition) }
 }
 
 /** Keeps a membership on under the deletion that has its other side, at its old place among those that are kept there. */
 export const passMembership = async (tx: WriteTx, row: Row<'collections'>, deletionId: string): Promise<void> => {
   await dropMembership(tx, row)
-  const there = and(eq('entity_type', 'flow'), eq('deletion_id', deletionId), eq('parent_id', row.parent_id))
-  const others = await listAll(tx, 'collections', { where: there, limit: ROWS })
+  const there = and(keptBy(deletionId), eq('parent_id', row.parent_id))
+  const others = await keptMembers(tx, deletionId, row.parent_id)
   if (others.some(({ child_id }) => child_id === row.child_id)) return
   const isTaken = others.some(({ position }) => position === row.position)
   const moved = isTaken ? others.filter(({ position }) => position >= row.position) : []

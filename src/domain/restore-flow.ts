@@ -6,6 +6,7 @@ import type { ReadTx, WriteTx } from '../storage/tables.ts'
 import {
   COLLECTIONS_LOCK,
   dropMembership,
+  keptMembers,
   keptMemberships,
   memberSources,
   passMembership,
@@ -182,17 +183,22 @@ const rejoinCollections = async (
   parents: readonly Membership[],
 ): Promise<void> => {
   await tx.lock(parents.map((row) => `flow:${row.parent_id}`))
-  for (const { parent_id, position, role } of parents) {
-    const parent = await tx.find('flows', [parent_id, ''])
+  for (const row of parents) {
+    const parent = await tx.find('flows', [row.parent_id, ''])
     if (!parent) continue
     const others = flowCollection(parent)
     if (others.some((member) => member.id === flowId)) continue
-    await refuseLoop(tx, parent_id, flowId)
-    const member = { id: flowId, ...(role !== null && { role }) }
-    await setMembers(tx, context, nowUs, parent, others.toSpliced(position, 0, member), 'flow.collection.rejoin')
+    await refuseLoop(tx, row.parent_id, flowId)
+    const member = { id: flowId, ...(row.role !== null && { role: row.role }) }
+    const members = others.toSpliced(await placeOf(tx, row), 0, member)
+    await setMembers(tx, context, nowUs, parent, members, 'flow.collection.rejoin')
   }
   await settleMemberships(tx, parents, (row) => row.parent_id)
 }
+
+/** Its old place, as long as members before it are still away: so all are in their order again, whichever comes back first. */
+const placeOf = async (tx: ReadTx, { deletion_id, parent_id, position }: Membership): Promise<number> =>
+  position - (await keptMembers(tx, deletion_id, parent_id)).filter((other) => other.position < position).length
 
 const refuseLoop = async (tx: ReadTx, parentId: string, flowId: string): Promise<void> => {
   try {

@@ -257,6 +257,21 @@ describe('a soft-deleted source', () => {
     expect(await timerangesOf(app, id)).toEqual(seconds(2))
   })
 
+  test('gives a collection its members back in their order, whichever of them comes first', async () => {
+    for (const order of [[], [0, 1, 2], [1, 2, 0], [2, 1, 0]]) {
+      const source_id = uuid()
+      const [a, b, c] = await Promise.all([0, 1, 2].map(() => createFlow(app, videoFlow({ source_id }))))
+      const other = await createFlow(app, videoFlow())
+      const members = ids([c, a, other, b].filter((flow) => flow !== undefined)).map((id) => ({ id }))
+      const parent = await createFlow(app, multiFlow({ flow_collection: members }))
+      await remove(`/sources/${source_id}`)
+      expect((await readFlow(app, parent.id)).flow_collection).toEqual([{ id: other.id }])
+      if (order.length === 0) await restore(app, `/sources/${source_id}/restore`)
+      for (const index of order) await restore(app, `/flows/${[a, b, c][index]?.id}/restore`)
+      expect((await readFlow(app, parent.id)).flow_collection).toEqual(members)
+    }
+  })
+
   test('with a read-only flow stays', async () => {
     const { flow, id } = await filled(1)
     expectStatus(await app.put(`/flows/${id}/read_only`, true), 204)

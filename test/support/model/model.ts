@@ -28,12 +28,27 @@ export interface ModelRow {
   condemned?: { readonly to: ModelDeletion | undefined }
 }
 
+export interface ModelMembership {
+  readonly parent: number
+  readonly child: number
+  readonly position: number
+}
+
+/** A membership takes its old place among those that are kept already; who stands there makes room. */
+const joined = (kept: readonly ModelMembership[], added: ModelMembership): readonly ModelMembership[] => {
+  const others = kept.filter((item) => item.parent === added.parent)
+  if (others.some((item) => item.child === added.child)) return kept
+  if (!others.some((item) => item.position === added.position)) return [...kept, added]
+  const moves = (item: ModelMembership) => item.parent === added.parent && item.position >= added.position
+  return [...kept.map((item) => (moves(item) ? { ...item, position: item.position + 1 } : item)), added]
+}
+
 /** What a soft deletion took. Rows in its trash name it; flows keep their timelines. */
 export interface ModelDeletion {
   readonly flows: Map<number, ModelFlow>
   /** The source that went with them, as long as it is in this trash. */
   source: number | undefined
-  memberships: { readonly parent: number; readonly child: number; readonly position: number }[]
+  memberships: readonly ModelMembership[]
   /** Of a deletion of segments. */
   readonly range?: { readonly flow: number; readonly timeline: number }
   /** Requests that carry rows to it, or tell of them, are open. */
@@ -255,7 +270,7 @@ export class Model {
     for (const [parent, { collection }] of this.flows) {
       const inside = flows.includes(parent)
       for (const [position, child] of collection.entries())
-        if (inside || flows.includes(child)) deletion?.memberships.push({ parent, child, position })
+        if (deletion && (inside || flows.includes(child))) deletion.memberships = [...deletion.memberships, { parent, child, position }]
     }
     for (const flow of flows) {
       const known = this.flows.get(flow)
@@ -321,7 +336,8 @@ export class Model {
       const collector = this.flows.get(parent)
       if (!collector || collector.collection.includes(flow)) continue
       if (this.reaches(flow, parent)) return false
-      collector.collection = collector.collection.toSpliced(position, 0, flow)
+      const away = deletion.memberships.filter((item) => item.parent === parent && item.position < position)
+      collector.collection = collector.collection.toSpliced(position - away.length, 0, flow)
     }
     // A membership waits for its other side, in the deletion that side lies in.
     for (const membership of deletion.memberships.filter(({ parent, child }) => parent === flow || child === flow)) {
@@ -329,7 +345,7 @@ export class Model {
       const other = membership.parent === flow ? membership.child : membership.parent
       if (this.flows.has(other)) continue
       const holder = deletion.flows.has(other) ? deletion : this.deletions.findLast((item) => item.flows.has(other))
-      if (holder) holder.memberships = [...holder.memberships, membership]
+      if (holder) holder.memberships = joined(holder.memberships, membership)
     }
     return true
   }
