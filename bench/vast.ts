@@ -1,6 +1,6 @@
 /**
- * The VAST client and engine against the emulator, in a process of its own: requests per operation, posts of single segments when a request
- * takes 2 ms, scans, and the first page of a long flow. The emulator's speed says nothing of a cluster's; what counts is the number of
+ * The VAST client and engine against the emulator, in a process of its own: requests per operation, posts of single segments
+ * (`vast-posts.ts`), scans, and the first page of a long flow. The emulator's speed says nothing of a cluster's; what counts is the number of
  * requests and rows, and what the client itself costs. `bun run bench/vast.ts [--seconds 4] [ROWS]`
  */
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -11,13 +11,12 @@ import { openVastTables } from '../src/storage/vast/index.ts'
 import { batchOf, batchOfRows, eq as cellIs, Database, type Query, type Table, type Value, type VastClient } from '../src/vastdb/index.ts'
 import { flowRow, segmentRow } from '../test/contract/table-rows.ts'
 import { JSON_HEADERS, putFlow } from './support/flow.ts'
-import { median } from './support/machine.ts'
 import { type Program, startService } from './support/program.ts'
 import { against, fixed, type Result, report, whole } from './support/report.ts'
 import { scratchDirectory } from './support/scratch.ts'
 import { type Settings, settings } from './support/settings.ts'
 import { type EmulatorProgram, startEmulator } from './support/vast-emulator.ts'
-import { type Figures, wrk } from './support/wrk.ts'
+import { CALLERS, vastPosts } from './vast-posts.ts'
 
 const ROWS = 1_000_000
 const BATCH = 50_000
@@ -104,8 +103,6 @@ const splits = async ({ rounds, numbers }: Settings): Promise<Result[]> => {
 }
 
 const FLOW = '0c2d6f0e-7a51-4c53-9d3e-6f6a1c0b7d11'
-const CONNECTIONS = 64
-const REQUEST_MS = 2
 
 const postOf = (second: number): string =>
   JSON.stringify({
@@ -170,42 +167,15 @@ const requests = (): Promise<Result[]> =>
     }
     return [
       await measure('warm page of 30 segments', 20, () => called(service, 'GET', `${segments}?limit=30`)),
+      await measure('the same from a moment on', 20, () => called(service, 'GET', `${segments}?limit=30&timerange=[20:500000000_`)),
+      await measure('further pages of 10 segments of this flow', 9, (turn) =>
+        called(service, 'GET', `${segments}?limit=10&timerange=[${10 * turn}:0_`),
+      ),
       await measure('page of flows', 20, () => called(service, 'GET', '/flows?limit=30')),
       await measure('one flow', 20, () => called(service, 'GET', `/flows/${FLOW}`)),
       await measure('post of one segment', 20, post),
-      await measure(`${CONNECTIONS} posts of one segment at once`, 10, () => Promise.all(Array.from({ length: CONNECTIONS }, post))),
+      await measure(`${CALLERS} posts of one segment at once`, 10, () => Promise.all(Array.from({ length: CALLERS }, post))),
     ]
-  })
-
-const FLOWS_POSTED_TO = Array.from({ length: CONNECTIONS }, (_, index) => flowId(index))
-
-const scriptOf = (round: number, flows: readonly string[]): string => `
-local headers = { ['content-type'] = 'application/json' }
-local flows = { ${flows.map((id) => `'${id}'`).join(', ')} }
-request = function()
-  counter = counter + 1
-  local start = ${(round + 1) * 10_000_000} + counter
-  local body = string.format('{"object_id":"%016x","timerange":"[%d:0_%d:0)","get_urls":[{"label":"origin","url":"https://media.example/%d.ts"}]}',
-    start, start, start + 1, start)
-  return wrk.format('POST', '/flows/' .. flows[counter % #flows + 1] .. '/segments', headers, body)
-end`
-
-const posts = ({ seconds, rounds }: Settings): Promise<Result[]> =>
-  withService(REQUEST_MS, async (service) => {
-    for (const id of FLOWS_POSTED_TO) await putFlow(service, id)
-    const measure = async (flows: readonly string[], first: number): Promise<Result> => {
-      const runs: Figures[] = []
-      for (let round = first; round < first + rounds; round++)
-        runs.push(await wrk({ url: service.url, script: scriptOf(round, flows), connections: CONNECTIONS, seconds }))
-      const perSecond = median(runs.map((run) => run.requestsPerSecond))
-      return {
-        what: `posts of one segment, ${CONNECTIONS} connections, ${flows.length} flows, a request takes ${REQUEST_MS} ms more`,
-        figure: `${whole(perSecond)}/s`,
-        p99: fixed(median(runs.map((run) => run.p99Ms)), 1),
-        target: against(perSecond, 2000, 'at least'),
-      }
-    }
-    return [await measure(FLOWS_POSTED_TO, 0), await measure(FLOWS_POSTED_TO.slice(0, 1), rounds)]
   })
 
 /** Rows that came over the wire since the last call. */
@@ -287,7 +257,7 @@ const fillSegments = async (client: VastClient, count: number): Promise<void> =>
 
 export const vast = async (given: Settings): Promise<Result[]> => [
   ...(await requests()),
-  ...(await posts(given)),
+  ...(await vastPosts(given)),
   ...(await longFlow(given)),
   ...(await splits(given)),
 ]

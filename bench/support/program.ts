@@ -5,6 +5,7 @@ export interface Program {
   readonly name: string
   /** Without a trailing slash. */
   readonly url: string
+  readonly pid: number
   stop(): Promise<void>
 }
 
@@ -43,6 +44,7 @@ const start = async (name: string, command: readonly string[], { dataDir, env = 
   return {
     name,
     url,
+    pid: child.pid,
     async stop() {
       child.kill('SIGTERM')
       await child.exited

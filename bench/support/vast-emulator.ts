@@ -7,6 +7,7 @@ const BUCKET = 'bench'
 /** The emulator in a process of its own, so that its work and that of the client are told apart. It is not VAST: its speed says nothing of a cluster's. */
 export interface EmulatorProgram {
   readonly url: string
+  readonly pid: number
   readonly options: {
     readonly endpoints: readonly string[]
     readonly accessKey: string
@@ -30,6 +31,7 @@ export const startEmulator = async ({ latencyMs = 0 } = {}): Promise<EmulatorPro
   const options = { endpoints: [url], accessKey: 'test', secretKey: 'test', bucket: BUCKET }
   return {
     url,
+    pid: child.pid,
     options,
     env: { VAST_ENDPOINT: url, VAST_ACCESS_KEY: options.accessKey, VAST_SECRET_KEY: options.secretKey, VAST_BUCKET: BUCKET },
     connect: () => VastClient.connect(options),

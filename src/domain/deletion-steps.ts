@@ -8,7 +8,7 @@ import { countTaken } from './deletion.ts'
 import { objectsDeleted } from './extension-events.ts'
 import type { FlowRow } from './flow.ts'
 import { deleteRows } from './flow-delete.ts'
-import { type HiddenStretch, hiddenColumn, hiddenStretches } from './hidden.ts'
+import { type HiddenStretch, hiddenColumn, hiddenStretches, hiding } from './hidden.ts'
 import { listAll } from './list-all.ts'
 import { appendEvents, type DomainEvent, record } from './record.ts'
 import { byStart, covered, listOverlapping, onTimeline, segmentRange, startingIn, type Timeline, wholeExtent } from './segment-ranges.ts'
@@ -72,14 +72,20 @@ const segmentsStep = async (tx: WriteTx, nowUs: bigint, request: Request, limit:
   // A flow that is gone for good has a request of its own for all its rows.
   if (!flow) return finish(tx, nowUs, request)
   const stretches = hiddenStretches(flow)
-  const mine = stretches.find((stretch) => stretch.requestId === request.id)
-  if (!mine) return finish(tx, nowUs, request)
-  const { rows, after } = await tx.list('segments', { where: startsIn(flow, mine), orderBy: byStart('asc'), limit })
+  const mine = stretches.filter((stretch) => stretch.requestId === request.id)
+  const [first, last] = [mine[0], mine.at(-1)]
+  if (!first || !last) return finish(tx, nowUs, request)
+  // All of its stretches at once, with new segments in between: there may be hundreds with a segment each.
+  const where = startsIn(flow, { startNs: first.startNs, endNs: last.endNs })
+  const page = await tx.list('segments', { where, orderBy: byStart('asc'), limit })
+  const rows = page.rows.filter((row) => hiding(mine, row.start_ns))
   await remove(tx, nowUs, request, flow, rows)
-  const next = after?.[2]
-  const rest = typeof next === 'bigint' ? [{ ...mine, startNs: next + 1n }] : []
+  const next = page.after?.[2]
+  const from = typeof next === 'bigint' ? next + 1n : last.endNs
   const others = stretches.filter((stretch) => stretch.requestId !== request.id)
-  const own = [...rest, ...stretches.filter((stretch) => stretch.requestId === request.id && stretch !== mine)]
+  const own = mine.flatMap((stretch) =>
+    stretch.endNs <= from ? [] : [{ ...stretch, startNs: stretch.startNs < from ? from : stretch.startNs }],
+  )
   const remaining = await extentOf(tx, flow, own)
   const left = remaining.isEmpty ? others : [...others, ...own]
   await updateOwner(tx, flow, { hidden: hiddenColumn(left), segment_count: flow.segment_count - BigInt(rows.length) })
@@ -100,7 +106,7 @@ const objectStep = async (tx: WriteTx, nowUs: bigint, request: Request, objectId
   await proceed(tx, nowUs, request, behind(range, rows, after?.[2]))
 }
 
-const startsIn = (flow: Timeline, { startNs, endNs }: HiddenStretch) => startingIn(flow, startNs, endNs)
+const startsIn = (flow: Timeline, { startNs, endNs }: Pick<HiddenStretch, 'startNs' | 'endNs'>) => startingIn(flow, startNs, endNs)
 
 /** From the first to the last segment in these stretches, which are by start. */
 const extentOf = async (tx: ReadTx, flow: Row<'flows'>, stretches: readonly HiddenStretch[]): Promise<TimeRange> => {

@@ -1,5 +1,5 @@
 import { TamsError } from '../core/errors.ts'
-import type { Tables } from '../storage/tables.ts'
+import { lastSeen, type Tables } from '../storage/tables.ts'
 import { lastSeq } from './event-log.ts'
 import { EventWindow, type WindowRow } from './event-window.ts'
 
@@ -99,7 +99,7 @@ export class EventFeed {
       return
     }
     // A store that is away is asked again with the next tick.
-    const version = await this.tables.version('event_log').catch(() => this.version)
+    const version = await lastSeen(this.tables, 'event_log').catch(() => this.version)
     if (version === this.version) return
     this.version = version
     this.wake()

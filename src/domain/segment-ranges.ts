@@ -11,6 +11,7 @@ import { hiddenStretches, hiding, visibleStretches } from './hidden.ts'
  */
 export type Timeline = Pick<Row<'flows'>, 'id' | 'timeline_id'> & { readonly hidden?: Row<'flows'>['hidden'] }
 type SegmentRow = Row<'segments'>
+type SegmentColumn = ColumnName<'segments'>
 
 export const onTimeline = (flow: Timeline): Predicate => and(eq('flow_id', flow.id), eq('timeline_id', flow.timeline_id))
 
@@ -32,11 +33,19 @@ const PLACE = ['start_ns', 'end_ns', 'timerange', 'object_id', 'ts_offset'] as c
 export type Placed = Pick<SegmentRow, (typeof PLACE)[number]>
 
 /** The last segment that starts before `ns` (absent: the last of all). */
-export const lastBefore = async (tx: ReadTx, flow: Timeline, ns: bigint | undefined): Promise<Placed | undefined> => {
+export const lastBefore = (tx: ReadTx, flow: Timeline, ns: bigint | undefined): Promise<Placed | undefined> => lastWith(tx, flow, ns, PLACE)
+
+/** With these columns (absent: all). */
+const lastWith = async (
+  tx: ReadTx,
+  flow: Timeline,
+  ns: bigint | undefined,
+  columns: readonly SegmentColumn[] | undefined,
+): Promise<SegmentRow | undefined> => {
   const hidden = hiddenStretches(flow)
   for (let before = ns; ; ) {
     const where = startingIn(flow, undefined, before)
-    const row = (await tx.list('segments', { columns: PLACE, where, orderBy: byStart('desc'), limit: 1 })).rows[0]
+    const row = (await tx.list('segments', { where, orderBy: byStart('desc'), limit: 1, ...(columns && { columns }) })).rows[0]
     const stretch = row && hiding(hidden, row.start_ns)
     if (!stretch) return row
     before = stretch.startNs
@@ -54,14 +63,6 @@ const firstFrom = async (tx: ReadTx, flow: Timeline, ns: bigint | undefined): Pr
   }
 }
 
-/** Bounds of `start_ns` that hold exactly the segments that partly or wholly overlap `range`. */
-const overlapBounds = async (tx: ReadTx, flow: Timeline, range: TimeRange) => {
-  const { startNs, endNs } = range
-  if (startNs === undefined) return { startNs, endNs }
-  const before = await lastBefore(tx, flow, startNs)
-  return { startNs: before && before.end_ns > startNs ? before.start_ns : startNs, endNs }
-}
-
 export interface SegmentSearch {
   readonly range: TimeRange
   /** A further condition. */
@@ -72,7 +73,7 @@ export interface SegmentSearch {
   readonly after?: bigint
 }
 
-type SegmentColumn = ColumnName<'segments'>
+type AnySearch = SegmentSearch & { readonly columns?: readonly SegmentColumn[] }
 
 /**
  * Segments that overlap `range`, by time, with the columns asked for (all by default). `after` of the page: its last value is the
@@ -84,14 +85,34 @@ export function listOverlapping<C extends SegmentColumn>(
   search: SegmentSearch & { readonly columns: readonly (C | 'start_ns')[] },
 ): Promise<Page<Pick<SegmentRow, C | 'start_ns'>>>
 export function listOverlapping(tx: ReadTx, flow: Timeline, search: SegmentSearch): Promise<Page<SegmentRow>>
-export async function listOverlapping(
-  tx: ReadTx,
-  flow: Timeline,
-  search: SegmentSearch & { readonly columns?: readonly SegmentColumn[] },
-): Promise<Page<SegmentRow>> {
-  if (search.range.isEmpty) return { rows: [] }
-  const { startNs, endNs } = await overlapBounds(tx, flow, search.range)
-  const stretches = visibleStretches(hiddenStretches(flow), startNs, endNs)
+export async function listOverlapping(tx: ReadTx, flow: Timeline, search: AnySearch): Promise<Page<SegmentRow>> {
+  const { range, reverse, limit } = search
+  if (range.isEmpty) return { rows: [] }
+  // Side by side: a store that is far away answers both at once.
+  const [before, page] = await Promise.all([reachingInto(tx, flow, search), listStarting(tx, flow, search)])
+  if (!before || (reverse && page.after)) return page
+  const rows = reverse ? [...page.rows, before] : [before, ...page.rows]
+  if (rows.length <= limit) return { ...page, rows }
+  rows.length = limit
+  return { rows, after: [flow.id, flow.timeline_id, rows.at(-1)?.start_ns ?? null] }
+}
+
+/** The segment that starts before the range and reaches into it, unless the search leaves it out or is beyond it. */
+const reachingInto = async (tx: ReadTx, flow: Timeline, search: AnySearch): Promise<SegmentRow | undefined> => {
+  const { range, where, reverse, after, columns } = search
+  const { startNs } = range
+  if (startNs === undefined || (!reverse && after !== undefined && after >= startNs)) return undefined
+  const row = await lastWith(tx, flow, startNs, columns && [...new Set([...PLACE, ...columns])])
+  if (!row || row.end_ns <= startNs) return undefined
+  if (after !== undefined && (reverse ? row.start_ns >= after : row.start_ns <= after)) return undefined
+  if (!where) return row
+  const only = and(startingIn(flow, row.start_ns, row.start_ns + 1n), where)
+  return (await tx.list('segments', { columns: PLACE, where: only, limit: 1 })).rows.length > 0 ? row : undefined
+}
+
+/** Segments that start in `range`, by time. */
+const listStarting = async (tx: ReadTx, flow: Timeline, search: AnySearch): Promise<Page<SegmentRow>> => {
+  const stretches = visibleStretches(hiddenStretches(flow), search.range.startNs, search.range.endNs)
   if (search.reverse) stretches.reverse()
   const orderBy = byStart(search.reverse ? 'desc' : 'asc')
   const rows: SegmentRow[] = []

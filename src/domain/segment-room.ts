@@ -33,8 +33,8 @@ export const makeRoom = async (tx: WriteTx, context: Context, nowUs: bigint, flo
   let stretches = all.filter(({ kind }) => kind !== 'restore')
   const gone = new Gone(stretches)
   const withHidden = { ...flow, hidden: null }
-  for (const { startNs, endNs } of places) {
-    const { rows, after } = await listOverlapping(tx, withHidden, { range: TimeRange.of(startNs, endNs), limit: MAX_ROWS })
+  const around = ({ startNs, endNs }: Place) => listOverlapping(tx, withHidden, { range: TimeRange.of(startNs, endNs), limit: MAX_ROWS })
+  for await (const [{ startNs, endNs }, { rows, after }] of lookedAt(places, around)) {
     // One that overlaps a visible segment is refused anyhow.
     if (after && rows.some((row) => !hiding(all, row.start_ns))) continue
     if (after) throw tooMuch(flow.id)
@@ -42,9 +42,17 @@ export const makeRoom = async (tx: WriteTx, context: Context, nowUs: bigint, flo
     stretches = uncover(stretches, startNs, endNs)
   }
   const excess = shortest(stretches, stretches.length + restoring.length - MAX_STRETCHES)
-  for (const stretch of excess) gone.add(await startingIn(tx, flow, stretch))
+  for await (const [, rows] of lookedAt([...excess], (stretch) => startingIn(tx, flow, stretch))) gone.add(rows)
   await clearAway(tx, context, nowUs, flow, gone)
   return mended(tx, flow, [...restoring, ...stretches.filter((stretch) => !excess.has(stretch))], gone.size)
+}
+
+const LOOKS_AT_ONCE = 64
+
+/** Each item with what a look at it gives. Many looks at a time: a store that is far away answers them together. */
+async function* lookedAt<T, R>(items: readonly T[], look: (item: T) => Promise<R>): AsyncGenerator<readonly [T, R]> {
+  for (let from = 0; from < items.length; from += LOOKS_AT_ONCE)
+    yield* await Promise.all(items.slice(from, from + LOOKS_AT_ONCE).map(async (item) => [item, await look(item)] as const))
 }
 
 /**

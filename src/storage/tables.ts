@@ -1,6 +1,7 @@
 import type { RecordBatch } from 'apache-arrow'
 import type { Predicate, Scalar, Value } from '../core/predicate.ts'
 import type { ColumnName, Row, TableName } from './schema.ts'
+import type { TableWatch } from './table-watch.ts'
 
 export interface Order<N extends TableName = TableName> {
   readonly column: ColumnName<N>
@@ -92,8 +93,13 @@ export interface Tables {
   write<T>(work: (tx: WriteTx) => Promise<T>): Promise<T>
   /** Differs whenever a committed write touched the table. Compare for equality only. */
   version(table: TableName): Promise<string>
+  /** For those who look for changes all the time, where `version` is too dear for that. Behind it by half a second at most, for writes of this process not at all. */
+  readonly watch?: TableWatch
   /** Resolves when the store can answer, rejects with `unavailable` and the reason otherwise. */
   check(signal?: AbortSignal): Promise<void>
   /** Waits for writes in progress, then releases everything. */
   close(): Promise<void>
 }
+
+/** `version`, for those who ask many times a second. To be asked before the table is read. */
+export const lastSeen = async (tables: Tables, table: TableName): Promise<string> => tables.watch?.seen(table) ?? tables.version(table)

@@ -33,13 +33,10 @@ export const amzDate = (date: Date): string => date.toISOString().replace(/[-:]|
 export const signedHost = (hostname: string, port: string): string =>
   port === '' || port === '80' || port === '443' ? hostname : `${hostname}:${port}`
 
-const canonicalPath = (path: string): string =>
-  [...new TextEncoder().encode(path)]
-    .map((byte) => {
-      const char = String.fromCharCode(byte)
-      return /[A-Za-z0-9/\-_.~]/.test(char) ? char : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`
-    })
-    .join('')
+const canonicalPath = (path: string): string => path.replace(/[^A-Za-z0-9/\-_.~]+/g, percentEncoded)
+
+const percentEncoded = (text: string): string =>
+  Array.from(new TextEncoder().encode(text), (byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('')
 
 const canonicalQuery = (query: string): string =>
   query
@@ -78,17 +75,31 @@ export const stringToSign = (canonical: string, date: string, scope: Scope): str
 
 const hmac = (key: string | Uint8Array, text: string): Buffer => createHmac('sha256', key).update(text).digest()
 
+const signingKey = (secretKey: string, { day, region }: Scope): Uint8Array =>
+  [day, region, SERVICE, TERMINATOR].reduce<Uint8Array>(hmac, Buffer.from(`AWS4${secretKey}`))
+
+const signedWith = (key: Uint8Array, toSign: string): string => createHmac('sha256', key).update(toSign).digest('hex')
+
 /** Hex signature of a string to sign. */
-export const signature = (secretKey: string, { day, region }: Scope, toSign: string): string => {
-  const key = [day, region, SERVICE, TERMINATOR].reduce<Uint8Array | string>((previous, part) => hmac(previous, part), `AWS4${secretKey}`)
-  return createHmac('sha256', key).update(toSign).digest('hex')
+export const signature = (secretKey: string, scope: Scope, toSign: string): string => signedWith(signingKey(secretKey, scope), toSign)
+
+/** The last key of each: all requests of a day have it in common. */
+const signingKeys = new WeakMap<Credentials, { readonly scope: string; readonly key: Uint8Array }>()
+
+const knownSigningKey = (credentials: Credentials, scope: Scope): Uint8Array => {
+  const text = scopeText(scope)
+  const known = signingKeys.get(credentials)
+  if (known?.scope === text) return known.key
+  const key = signingKey(credentials.secretKey, scope)
+  signingKeys.set(credentials, { scope: text, key })
+  return key
 }
 
 /** The `Authorization` value of a request whose headers hold `x-amz-date`. */
 export const authorization = (credentials: Credentials, request: SignableRequest, region = ''): string => {
   const date = request.headers['x-amz-date'] ?? ''
   const scope = { day: date.slice(0, 8), region }
-  const signed = signature(credentials.secretKey, scope, stringToSign(canonicalRequest(request), date, scope))
+  const signed = signedWith(knownSigningKey(credentials, scope), stringToSign(canonicalRequest(request), date, scope))
   return `${ALGORITHM} Credential=${credentials.accessKey}/${scopeText(scope)}, SignedHeaders=${signedNames(request.headers).join(';')}, Signature=${signed}`
 }
 

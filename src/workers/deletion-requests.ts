@@ -17,6 +17,7 @@ export const deletionWorker = ({ tables, clock }: { readonly tables: Tables; rea
   return {
     name: 'deletion-requests',
     intervalMs: 500,
+    watches: ['deletion_requests'],
     async step(lease) {
       const open = await tables.read((tx) =>
         tx.list('deletion_requests', {

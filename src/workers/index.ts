@@ -14,7 +14,7 @@ import { retentionWorker } from './retention.ts'
 import { type DeliveryObserver, webhookDeliveryWorker } from './webhook-deliveries.ts'
 import { type RunningWorkers, runWorkers, type WorkerDeps } from './worker.ts'
 
-export interface BackgroundDeps extends Deps, WorkerDeps {
+export interface BackgroundDeps extends Omit<Deps, 'log'>, WorkerDeps {
   /** Requests to URLs that clients have named. */
   readonly request: GuardedFetch
   /** Where URLs of this service's own media begin in what is sent out. */

@@ -21,6 +21,7 @@ export const mediaRemovalWorker = ({
 }): Worker => ({
   name: 'media-removals',
   intervalMs: 1000,
+  watches: ['media_removals'],
   async step(lease, signal) {
     // Some of each backend: one that is away must not fill the batch.
     const { rows } = await tables.read(async (tx) => {

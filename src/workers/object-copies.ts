@@ -28,6 +28,9 @@ const MAX_DELAY_S = 600n
 export const objectCopyWorker = (deps: CopyDeps): Worker => ({
   name: 'object-copies',
   intervalMs: 1000,
+  watches: ['media_copies'],
+  // Tries that failed are due again by time.
+  restMs: 5000,
   async step(lease, signal) {
     const { tables, clock } = deps
     const due = and(eq('status', 'created'), compare('updated', '<=', clock.nowUs()))

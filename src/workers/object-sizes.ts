@@ -32,6 +32,9 @@ export const objectSizeWorker = ({ tables, clock, backends }: SizeDeps): Worker 
   return {
     name: 'object-sizes',
     intervalMs: 1000,
+    watches: ['objects'],
+    // Tries that failed are due again by time.
+    restMs: 5000,
     async step(lease, signal) {
       const where = compare('size_due', '<=', clock.nowUs())
       const { rows } = await tables.read((tx) =>

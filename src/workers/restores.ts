@@ -11,6 +11,7 @@ const BATCH = 500
 export const restoreWorker = ({ tables, clock }: { readonly tables: Tables; readonly clock: Clock }, batch = BATCH): Worker => ({
   name: 'restores',
   intervalMs: 500,
+  watches: ['deletions'],
   async step(lease) {
     const open = await tables.read((tx) =>
       tx.list('deletions', {

@@ -6,7 +6,7 @@ import { messageContext } from '../domain/event-render.ts'
 import { EventWindow, type WindowRow } from '../domain/event-window.ts'
 import { listAll } from '../domain/list-all.ts'
 import { asksForCollectors, concerns, isCollectedAsAsked } from '../domain/webhook-filter.ts'
-import type { ReadTx } from '../storage/tables.ts'
+import { lastSeen, type ReadTx } from '../storage/tables.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { DeliveryPace } from './delivery-pace.ts'
 import { saveProgress } from './delivery-records.ts'
@@ -119,16 +119,18 @@ class Deliveries {
 
   private async refresh(lease: Lease): Promise<void> {
     const { tables } = this.deps
-    const log = await tables.version('event_log')
-    if (log !== this.logVersion) {
-      this.end = await tables.read(lastSeq)
-      this.logVersion = log
+    const webhooks = await lastSeen(tables, 'webhooks')
+    if (webhooks !== this.webhooksVersion) {
+      await this.save(lease)
+      await tables.read((tx) => this.reload(tx))
+      this.webhooksVersion = webhooks
     }
-    const webhooks = await tables.version('webhooks')
-    if (webhooks === this.webhooksVersion) return
-    await this.save(lease)
-    await tables.read((tx) => this.reload(tx))
-    this.webhooksVersion = webhooks
+    // Without a webhook the log is nobody's business here.
+    if (this.states.size === 0) return
+    const log = await lastSeen(tables, 'event_log')
+    if (log === this.logVersion) return
+    this.end = await tables.read(lastSeq)
+    this.logVersion = log
   }
 
   private async tell(): Promise<void> {
@@ -220,7 +222,7 @@ class Deliveries {
         if (!this.concerns(state, row) || !(await this.isCollected(state, row))) state.position = row.row.seq
         else if (!(await this.deliverOne(state, row, signal))) return
       }
-    } while (performance.now() < until)
+    } while (state.position < this.end && performance.now() < until)
   }
 
   private named({ row: { type, flow_id, source_id } }: WindowRow) {

@@ -3,14 +3,15 @@ import type { Transaction } from '../../vastdb/index.ts'
 import type { WriteTx } from '../tables.ts'
 import { MergedChanges, type Unseen } from './change-buffer.ts'
 import type { Claimant, Claims } from './claims.ts'
-import { among } from './column-terms.ts'
 import { commitSurely } from './commit.ts'
 import type { VastEngine } from './engine.ts'
 import { flush } from './flush.ts'
+import { guardsOf } from './guards.ts'
 import { LockRows } from './lock-rows.ts'
 import { SharedReads } from './shared-reads.ts'
 import { SnapshotSource } from './snapshot-source.ts'
 import type { Stamps } from './stamps.ts'
+import { isApplied } from './versions.ts'
 import { RunAgain, WorkLocks } from './work-locks.ts'
 import { VastWriteTx } from './write-tx.ts'
 
@@ -111,14 +112,15 @@ export class Batch {
         await locks.acquire(tx, rows)
         const value = await limited(work(tx), timeoutMs)
         if (tx.again) return { kind: 'again', reason: tx.again }
-        this.claimant?.take(tx.changes.rowNames())
+        const guards = [...guardsOf(tx.changes)]
+        this.claimant?.take([...tx.changes.rowNames(), ...guards.map((key) => `slot ${this.#lockRows.slot(key)}`)])
         const row = this.#merged.merge(tx.changes)
         if (row !== undefined) {
           // Those that change this row go one by one from now on, instead of all again each time that one of them is through.
           rows.push(`row ${row}`)
           continue
         }
-        if (tx.changes.touched.size > 0) for (const key of tx.locks) this.#slots.add(this.#lockRows.slot(key))
+        if (tx.changes.touched.size > 0) for (const key of [...tx.locks, ...guards]) this.#slots.add(this.#lockRows.slot(key))
         return { kind: 'done', value }
       } catch (error) {
         const reason = tx.again ?? (error instanceof RunAgain ? error : undefined)
@@ -143,9 +145,11 @@ export class Batch {
     const stamp = stamps.next(locks.map(({ version }) => version))
     const { transaction } = this
     const handleOf = engine.handle.bind(engine)
-    const mark = await flush({ transaction, handleOf, changes: this.#merged.buffer, locks, stamp, nowUs: nowUs() })
+    const marks = await flush({ transaction, handleOf, changes: this.#merged.buffer, locks, stamp, nowUs: nowUs() })
     const outside = new SnapshotSource(engine, engine.client.database)
-    await commitSurely(transaction, { isDone: async () => (await outside.count('changes', [among('id', [mark])])) > 0, pause })
+    await commitSurely(transaction, { isDone: () => isApplied(outside, marks), pause })
+    engine.committed(marks)
+    for (const slot of this.#slots) engine.rowCache.drop(slot)
   }
 
   /** What was not committed is dropped; best effort: a transaction that nobody uses ends by itself. */

@@ -26,6 +26,10 @@ export interface Unseen {
 }
 
 type Changes = Map<string, Change>
+const newChanges = (): Changes => new Map()
+const addTo = (groups: Map<string, Changes>, key: string, change: Change): void => {
+  groups.getOrInsertComputed(firstCell(key), newChanges).set(key, change)
+}
 const NONE: ReadonlyMap<string, Change> = new Map()
 
 /** Tables of rows with keys that nobody else makes: nobody collides there, and nothing has to be looked up before they are inserted. */
@@ -37,8 +41,8 @@ export class ChangeBuffer {
   readonly touched = new Set<TableName>()
   readonly unseen: Unseen[] = []
   readonly #tables = new Map<TableName, Changes>()
-  /** The same by the first column of the key: works on other flows need not look at them. */
-  readonly #byFirst = new Map<string, Changes>()
+  /** The same by the first column of the key, for tables that were asked for like that: works on other flows need not look at them. */
+  readonly #byFirst = new Map<TableName, Map<string, Changes>>()
 
   get(table: TableName, key: string): Change | undefined {
     return this.#tables.get(table)?.get(key)
@@ -46,12 +50,20 @@ export class ChangeBuffer {
 
   /** The changes of a table, or only those of keys that begin with this value. */
   of(table: TableName, first?: Scalar): ReadonlyMap<string, Change> {
-    return (first === undefined ? this.#tables.get(table) : this.#byFirst.get(`${table} ${keyText([first])}`)) ?? NONE
+    const all = this.#tables.get(table)
+    if (first === undefined || !all) return all ?? NONE
+    const groups = this.#byFirst.getOrInsertComputed(table, () => {
+      const made = new Map<string, Changes>()
+      for (const [key, change] of all) addTo(made, key, change)
+      return made
+    })
+    return groups.get(keyText([first])) ?? NONE
   }
 
   set(table: TableName, key: string, change: Change): void {
-    this.#tables.getOrInsertComputed(table, () => new Map()).set(key, change)
-    this.#byFirst.getOrInsertComputed(`${table} ${firstCell(key)}`, () => new Map()).set(key, change)
+    this.#tables.getOrInsertComputed(table, newChanges).set(key, change)
+    const groups = this.#byFirst.get(table)
+    if (groups) addTo(groups, key, change)
   }
 
   tables(): Iterable<readonly [TableName, ReadonlyMap<string, Change>]> {

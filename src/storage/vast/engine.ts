@@ -1,7 +1,12 @@
 import { TamsError } from '../../core/errors.ts'
 import { type Database, splitsFor, type Table as TableHandle, type VastClient } from '../../vastdb/index.ts'
-import type { TableName } from '../schema.ts'
+import type { Row, TableName } from '../schema.ts'
+import { TableWatch } from '../table-watch.ts'
+import { ChangesLook } from './changes-look.ts'
 import { Hints } from './hints.ts'
+import { RowCache } from './row-cache.ts'
+import { ONE_SHARE, type Shares } from './shares.ts'
+import { SnapshotSource } from './snapshot-source.ts'
 
 /** Statistics change slowly: they only say in how many shares a scan is read. */
 const STATS_MS = 60_000
@@ -11,17 +16,14 @@ const SPREAD_ROWS = 1_000_000n
 const READER_ROWS = 524_288n
 const READERS = 4
 
-/** In how many parts a query is read: at a time from here, and inside the cluster. */
-export interface Shares {
-  readonly splits: number
-  readonly subsplits: number
-}
-
-export const ONE_SHARE: Shares = { splits: 1, subsplits: 1 }
-
 /** A connected cluster with our tables in one of its schemas. */
 export class VastEngine {
   readonly hints = new Hints()
+  /** What reads of this process remember. */
+  readonly rowCache = new RowCache()
+  /** Which tables have changed. */
+  readonly watch: TableWatch
+  readonly #changes: ChangesLook
   readonly #shares = new Map<TableName, { readonly atMs: number; readonly shares: Promise<Shares> }>()
 
   constructor(
@@ -32,7 +34,16 @@ export class VastEngine {
     readonly lockSlots: number,
     /** Milliseconds of any steady clock. */
     private readonly nowMs: () => number,
-  ) {}
+  ) {
+    this.#changes = new ChangesLook(new SnapshotSource(this, client.database))
+    this.watch = new TableWatch({ look: () => this.#changes.look(), sleep: Bun.sleep })
+  }
+
+  /** This process has committed changes with these marks. */
+  committed(marks: readonly Row<'changes'>[]): void {
+    this.#changes.note(marks)
+    this.watch.touch(marks.map(({ table_name: table }) => table as TableName))
+  }
 
   /** What queries and changes of a table are addressed with. */
   handle(table: TableName): TableHandle {

@@ -19,17 +19,15 @@ type Cells = Readonly<Record<string, Value>>
 
 /**
  * Sends the changes of a batch into its transaction: per table one insert, one update for each set of columns, one delete; the lock rows, the log's
- * rows, and a mark in `changes` for each table that was touched. All at once: they concern different rows. Gives the id of a mark, by which the commit
- * can be found again.
+ * rows, and a mark in `changes` for each table that was touched. All at once: they concern different rows. Gives the marks, by each of
+ * which the commit can be found again.
  */
-export const flush = async (input: FlushInput): Promise<string> => {
+export const flush = async (input: FlushInput): Promise<readonly Row<'changes'>[]> => {
   const { transaction, handleOf, changes, locks, stamp, nowUs } = input
   const idAt = commitIds(stamp)
   // What changes no version needs a mark all the same.
   const touched: readonly TableName[] = changes.touched.size > 0 ? [...changes.touched] : ['changes']
   const marks = touched.map((name, i): Row<'changes'> => ({ id: idAt(i), table_name: name, time: nowUs, commits: 1n }))
-  const [mark] = marks
-  if (!mark) throw new Error('a batch without changes has nothing to commit')
   const entries = changes.log.map((entry, i) => ({ ...entry, id: idAt(i) }))
 
   const requests: Promise<unknown>[] = []
@@ -60,7 +58,7 @@ export const flush = async (input: FlushInput): Promise<string> => {
     if (deleted.length > 0) requests.push(transaction.delete(handle, deleted))
   }
   await allSettled(requests)
-  return mark.id
+  return marks
 }
 
 interface Updates {

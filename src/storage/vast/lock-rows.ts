@@ -29,6 +29,8 @@ export interface LockRow {
  */
 export class LockRows {
   readonly #rows = new Map<number, Promise<LockRow>>()
+  /** By key: each is asked for several times. */
+  readonly #slots = new Map<string, number>()
   #waiting: { readonly slot: number; readonly resolve: (row: Promise<LockRow>) => void }[] = []
   #asking = false
 
@@ -38,7 +40,7 @@ export class LockRows {
   ) {}
 
   slot(key: string): number {
-    return lockSlot(key, this.slots)
+    return this.#slots.getOrInsertComputed(key, () => lockSlot(key, this.slots))
   }
 
   /** Looks the rows up behind the back of the caller: they are needed when the changes are sent. */

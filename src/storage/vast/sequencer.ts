@@ -3,7 +3,7 @@ import { Conflict } from '../../vastdb/index.ts'
 import type { WriteTx } from '../tables.ts'
 
 /** The row of `leases` whose `fence` is the last number given; two that give numbers at a time collide on it. */
-const LEASE = 'event_log'
+export const LEASE = 'event_log'
 
 /** Entries that get their numbers in one transaction. */
 export const SEQUENCE_LIMIT = 1000
@@ -36,6 +36,8 @@ export const sequence = async (tx: WriteTx, { holder, nowUs }: Sequencing, limit
 }
 
 export interface SequencerOptions extends Sequencing {
+  /** Gives all entries their numbers at once; false where it cannot. Rejects with `Conflict` when it collides. */
+  readonly quickly: () => Promise<boolean>
   /** Runs a work in a transaction of its own, once; rejects with `Conflict` when it collides. */
   readonly alone: <T>(work: (tx: WriteTx) => Promise<T>) => Promise<T>
   /** Waits before try `n`. */
@@ -85,6 +87,9 @@ export class Sequencer {
 
   #begin(): Promise<void> {
     this.#next = undefined
+    // What it was for is done now; what is committed from here on starts it again.
+    clearTimeout(this.#timer)
+    this.#timer = undefined
     const running = this.#drain().finally(() => {
       if (this.#running === running) this.#running = undefined
     })
@@ -95,7 +100,7 @@ export class Sequencer {
   async #drain(): Promise<void> {
     for (let n = 1; ; ) {
       try {
-        if ((await this.options.alone((tx) => sequence(tx, this.options))) < SEQUENCE_LIMIT) return
+        if ((await this.options.quickly()) || (await this.options.alone((tx) => sequence(tx, this.options))) < SEQUENCE_LIMIT) return
         n = 1
       } catch (error) {
         if (!(error instanceof Conflict) || n === MOST_TRIES) throw error

@@ -21,8 +21,9 @@ import type { TableName } from '../schema.ts'
 import { tableFacts } from '../table-facts.ts'
 import { among, bytesOf, pinned } from './column-terms.ts'
 import { isList } from './compile-predicate.ts'
-import { ONE_SHARE, type VastEngine } from './engine.ts'
+import type { VastEngine } from './engine.ts'
 import { type ColumnTerm, type Condition, ROW_ID, type RowQuery, type RowSource, type SourceRow } from './row-source.ts'
+import { ONE_SHARE } from './shares.ts'
 
 /** Rows of the cluster, seen through a transaction (one state) or through none (each request the state of its moment). */
 export class SnapshotSource implements RowSource {

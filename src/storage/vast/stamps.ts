@@ -19,8 +19,11 @@ export class Stamps {
   }
 }
 
+/** Not above any id of this stamp or a later one, above all earlier ones. */
+export const firstIdAt = (stamp: bigint): string => (stamp < 0n ? '' : stamp.toString(16).padStart(16, '0'))
+
 /** Ids that sort by stamp, then by their place in the commit. No other commit has ids between two of one commit. */
 export const commitIds = (stamp: bigint): ((place: number) => string) => {
-  const commit = `${stamp.toString(16).padStart(16, '0')}${randomBytes(8).toString('hex')}`
+  const commit = `${firstIdAt(stamp)}${randomBytes(8).toString('hex')}`
   return (place) => `${commit}${place.toString(16).padStart(8, '0')}`
 }

@@ -3,13 +3,13 @@ import { type Clock, systemClock } from '../../core/clock.ts'
 import { TamsError } from '../../core/errors.ts'
 import { Conflict, type EndpointHealth, type RetryTools, systemTools } from '../../vastdb/index.ts'
 import type { TableName } from '../schema.ts'
+import type { TableWatch } from '../table-watch.ts'
 import type { ReadTx, Tables, WriteTx } from '../tables.ts'
 import { ChangesFold } from './changes-fold.ts'
 import { Claims } from './claims.ts'
 import type { VastEngine } from './engine.ts'
-import { type LogBehind, LogSource } from './log-source.ts'
-import { ReadSnapshots } from './read-snapshots.ts'
-import { VastReadTx } from './read-tx.ts'
+import { numberEntries } from './number-entries.ts'
+import { type Reading, Reads } from './reads.ts'
 import { SEQUENCE_LIMIT, Sequencer, sequence } from './sequencer.ts'
 import { SnapshotSource } from './snapshot-source.ts'
 import { Stamps } from './stamps.ts'
@@ -39,7 +39,7 @@ const MOST_TRIES = 20
 export class VastTables implements Tables {
   readonly #writer: Writer
   readonly #sequencer: Sequencer
-  readonly #snapshots: ReadSnapshots
+  readonly #reads: Reads
   readonly #folding: ReturnType<typeof setInterval>
   readonly #holder = randomUUID()
   readonly #nowUs: () => bigint
@@ -70,8 +70,10 @@ export class VastTables implements Tables {
       catchUp: () => this.#sequencer.catchUp(),
     })
     const alone = <T>(work: (tx: WriteTx) => Promise<T>) => this.#numbering(work)
-    this.#sequencer = new Sequencer({ holder: this.#holder, nowUs: this.#nowUs, alone, pause, log })
-    this.#snapshots = new ReadSnapshots(engine)
+    const sequencing = { holder: this.#holder, nowUs: this.#nowUs, pause }
+    const quickly = () => this.#oneByOne(() => numberEntries({ engine, stamps, ...sequencing }))
+    this.#sequencer = new Sequencer({ ...sequencing, quickly, alone, log })
+    this.#reads = new Reads(engine)
     const fold = new ChangesFold({
       holder: this.#holder,
       stamps,
@@ -102,6 +104,10 @@ export class VastTables implements Tables {
     return this.#writer.write(work)
   }
 
+  get watch(): TableWatch {
+    return this.engine.watch
+  }
+
   async version(table: TableName): Promise<string> {
     this.#assertOpen()
     return this.#asking(() => storedVersion(this.#now, table))
@@ -125,16 +131,17 @@ export class VastTables implements Tables {
 
   async #release(): Promise<void> {
     clearInterval(this.#folding)
+    this.watch.close()
     await this.#writer.close()
     await this.#sequencer.close()
-    await this.#snapshots.ended()
+    await this.#reads.ended()
     this.engine.client.close()
   }
 
   async #read<T>(work: (tx: ReadTx) => Promise<T>): Promise<T> {
     for (let n = 1; ; n++) {
       try {
-        const attempt = n <= PLAIN_TRIES ? await this.#readPlainly(work) : await this.#readNumbering(work)
+        const attempt = n <= PLAIN_TRIES ? await this.#reads.read(work) : await this.#readNumbering(work)
         if (attempt) return attempt.value
         // The attempt after that gives the numbers itself.
         if (n !== PLAIN_TRIES) await this.#sequencer.catchUp()
@@ -145,45 +152,30 @@ export class VastTables implements Tables {
     }
   }
 
-  /** Undefined when the log was read and is incomplete. */
-  async #readPlainly<T>(work: (tx: ReadTx) => Promise<T>): Promise<{ readonly value: T } | undefined> {
-    const snapshot = await this.#snapshots.acquire()
-    let behind: LogBehind | undefined
-    const source = new LogSource(snapshot.source, (reason) => {
-      behind = reason
-    })
-    const tx = new VastReadTx(source, this.engine.hints)
-    try {
-      const value = await work(tx)
-      return behind ? undefined : { value }
-    } catch (error) {
-      if (behind) return undefined
-      throw error
-    } finally {
-      tx.close()
-      snapshot.release()
-    }
-  }
-
   /**
    * In a transaction that gives the numbers itself: however much others write meanwhile, its snapshot has no entry without one. What was read counts
    * only when the numbers are committed.
    */
-  #readNumbering<T>(work: (tx: ReadTx) => Promise<T>): Promise<{ readonly value: T } | undefined> {
+  #readNumbering<T>(work: (tx: ReadTx) => Promise<T>): Promise<Reading<T>> {
     return this.#numbering(async (tx) => {
       const numbered = await sequence(tx, { holder: this.#holder, nowUs: this.#nowUs })
       return numbered < SEQUENCE_LIMIT ? { value: await work(tx) } : undefined
     })
   }
 
-  /** Runs a work that gives numbers. One at a time: of two that run side by side one would be for nothing. */
-  async #numbering<T>(work: (tx: WriteTx) => Promise<T>): Promise<T> {
+  /** Runs a work that gives numbers. */
+  #numbering<T>(work: (tx: WriteTx) => Promise<T>): Promise<T> {
+    return this.#oneByOne(() => this.#writer.alone(work))
+  }
+
+  /** For what gives numbers: of two that run side by side one would be for nothing. */
+  async #oneByOne<T>(give: () => Promise<T>): Promise<T> {
     const before = this.#lastNumbering
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#lastNumbering = promise
     await before
     try {
-      return await this.#writer.alone(work)
+      return await give()
     } finally {
       resolve()
     }

@@ -142,9 +142,14 @@ class Windows {
   private terms(from: bigint, to: bigint): readonly ColumnTerm[] {
     const { column, where } = this.walk
     const [low, high] = this.sign > 0n ? [from, to] : [-to, -from]
-    const bounds: Condition[] = []
-    if (low > MIN_NS) bounds.push({ kind: 'compare', op: '>=', value: low })
-    if (high < MAX_NS) bounds.push({ kind: 'compare', op: '<=', value: high })
+    // Both or none: queries of one form can be joined (`merged-queries.ts`), such as a page and the row before it.
+    const bounds: readonly Condition[] =
+      low === MIN_NS && high === MAX_NS
+        ? []
+        : [
+            { kind: 'compare', op: '>=', value: low },
+            { kind: 'compare', op: '<=', value: high },
+          ]
     return [...where, ...bounds.map((condition) => ({ column, anyOf: [condition] }))]
   }
 }

@@ -30,6 +30,9 @@ const BATCH_WORKS = 500
 const LANES = 2
 /** When most works of a batch wanted what another had, so many batches are run one after the other: callers seem to have a flow in common. */
 const SHY_BATCHES = 16
+/** After a batch of so many works, the next one waits for as many: a few in a batch of their own cost as many requests as all together. */
+const CROWD = 8
+const GATHERING_MS = 3
 /** Works that wait for a lock for longer than that have their turn in the next batch. */
 const LOCKS_MS = 200
 const MOST_TRIES = 10
@@ -48,6 +51,8 @@ export class Writer {
   readonly #lanes = new Map<Promise<void>, number>()
   #starting = false
   #shy = 0
+  /** Works of the last batch that began. */
+  #crowd = 0
 
   constructor(private readonly options: WriterOptions) {}
 
@@ -92,9 +97,15 @@ export class Writer {
   async #start(): Promise<void> {
     if (this.#starting || !this.#mayBegin()) return
     this.#starting = true
-    await nextTurn()
+    await this.#gathered()
     this.#starting = false
     if (this.#mayBegin()) this.#begin()
+  }
+
+  // Callers who were answered together ask again within a millisecond or two. Those who come one by one wait for nobody.
+  async #gathered(): Promise<void> {
+    await nextTurn()
+    for (let n = 0; n < GATHERING_MS && this.#crowd >= CROWD && 4 * this.#queue.length < 3 * this.#crowd; n++) await Bun.sleep(1)
   }
 
   #mayBegin(): boolean {
@@ -105,6 +116,7 @@ export class Writer {
 
   #begin(): void {
     const jobs = this.#queue.splice(0, BATCH_WORKS)
+    this.#crowd = jobs.length
     if (this.#shy > 0) this.#shy -= 1
     const lane = this.#settle(jobs).then((again) => {
       this.#queue.unshift(...again)

@@ -35,9 +35,11 @@ interface Validity {
 }
 
 const validityOf = (values: readonly Value[]): Validity => {
-  const nulls = values.reduce<number>((count, value) => count + Number(value === null), 0)
+  let nulls = 0
+  for (const value of values) if (value === null) nulls += 1
   if (nulls === 0) return { bitmap: undefined, nulls }
   const bitmap = new Uint8Array((values.length + 7) >> 3)
+  if (nulls === values.length) return { bitmap, nulls }
   values.forEach((value, i) => {
     if (value !== null) bitmap[i >> 3] = (bitmap[i >> 3] ?? 0) | (1 << (i & 7))
   })
@@ -49,6 +51,20 @@ const bytesOf = (type: DataType, value: Value): Uint8Array => {
   if (typeof value === 'string' && DataType.isUtf8(type)) return utf8.encode(value)
   if (value instanceof Uint8Array) return value
   throw wrong(type, value)
+}
+
+/** A column of text as bytes, encoded at once; undefined where a character is more than a byte, or a cell no text. */
+const asciiOf = (values: readonly Value[]): { readonly offsets: Int32Array; readonly bytes: Uint8Array } | undefined => {
+  const offsets = new Int32Array(values.length + 1)
+  let text = ''
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i] ?? null
+    if (typeof value === 'string') text += value
+    else if (value !== null) return undefined
+    offsets[i + 1] = text.length
+  }
+  const bytes = utf8.encode(text)
+  return bytes.length === text.length ? { offsets, bytes } : undefined
 }
 
 const listOf = (type: DataType, value: Value): readonly Value[] => {
@@ -132,6 +148,8 @@ export const dataOf = (type: DataType, values: readonly Value[]): Data => {
     return make({ values: bits })
   }
   if (DataType.isUtf8(type) || DataType.isBinary(type)) {
+    const ascii = DataType.isUtf8(type) ? asciiOf(values) : undefined
+    if (ascii) return make({ offsets: ascii.offsets, values: ascii.bytes })
     const cells = values.map((value) => bytesOf(type, value))
     const offsets = offsetsOf(cells.map((cell) => cell.length))
     const bytes = new Uint8Array(offsets[length] ?? 0)
@@ -202,8 +220,11 @@ export const batchOfRows = (fields: readonly Field[], rows: readonly { readonly 
     rows.length,
   )
 
+/** Of lists of fields that are used again and again, such as those of a table. */
+const schemas = new WeakMap<readonly Field[], Schema>()
+
 /** A batch of columns that are Arrow data already; `rows` counts when there is no column. */
 export const batchOfData = (fields: readonly Field[], data: readonly Data[], rows = data[0]?.length ?? 0): RecordBatch => {
-  const schema = new Schema([...fields])
+  const schema = schemas.getOrInsertComputed(fields, () => new Schema([...fields]))
   return new RecordBatch(schema, new Data(new Struct(schema.fields), 0, rows, 0, undefined, [...data]))
 }

@@ -90,8 +90,13 @@ const encapsulate = (metadata: Uint8Array, body: readonly Uint8Array[]): Uint8Ar
   return result
 }
 
-/** A schema as one encapsulated message, without end-of-stream: the body of "create table" and "add columns". */
+const schemaMessages = new WeakMap<Schema, Uint8Array>()
+
+/** A schema as one encapsulated message, without end-of-stream: the body of "create table" and "add columns". Not to be changed: it is given out again. */
 export const encodeSchemaMessage = (schema: Schema): Uint8Array =>
+  schemaMessages.getOrInsertComputed(schema, () => newSchemaMessage(schema))
+
+const newSchemaMessage = (schema: Schema): Uint8Array =>
   encapsulate(
     flatBuffer((builder) => {
       const header = writeSchema(builder, schema, 'ipc')

@@ -14,8 +14,12 @@ export const isThere = (data: Data, index: number): boolean => {
 }
 
 const decimalAt = (words: Uint32Array, index: number): bigint => {
+  const at = 4 * index
+  const high = words[at + 1] ?? 0
+  // Row ids are such numbers, and small ones.
+  if (high < 0x20_0000 && words[at + 2] === 0 && words[at + 3] === 0) return BigInt(high * 0x1_0000_0000 + (words[at] ?? 0))
   let value = 0n
-  for (let i = 3; i >= 0; i--) value = (value << 32n) | BigInt(words[4 * index + i] ?? 0)
+  for (let i = 3; i >= 0; i--) value = (value << 32n) | BigInt(words[at + i] ?? 0)
   return BigInt.asIntN(128, value)
 }
 
@@ -63,5 +67,24 @@ export const valueAt = (data: Data, index: number): Value => {
   return data.values[index]
 }
 
+/** Cells keep the text that they are parts of alive, so it must not be long. */
+const MOST_TEXT = 64 * 1024
+
+/** The cells of a column of text, decoded at once; undefined where characters are not bytes. */
+const textCells = (data: Data): Value[] | undefined => {
+  const offsets: Int32Array = data.valueOffsets
+  const [first = 0, last = 0] = [offsets[0], offsets[data.length]]
+  if (last - first > MOST_TEXT) return undefined
+  const text = utf8.decode(data.values.subarray(first, last))
+  if (text.length < last - first) return undefined
+  const cells: Value[] = []
+  for (let i = 0; i < data.length; i++)
+    cells.push(isThere(data, i) ? text.slice((offsets[i] ?? 0) - first, (offsets[i + 1] ?? 0) - first) : null)
+  return cells
+}
+
 /** All cells of a column. */
-export const columnValues = (data: Data): Value[] => range(data, 0, data.length)
+export const columnValues = (data: Data): Value[] => {
+  if (data.nullCount === data.length) return Array<Value>(data.length).fill(null)
+  return (DataType.isUtf8(data.type) ? textCells(data) : undefined) ?? range(data, 0, data.length)
+}

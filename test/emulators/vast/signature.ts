@@ -11,21 +11,18 @@ const MAX_SKEW_MS = 15 * 60 * 1000
 const sha256 = (data: Uint8Array | string): string => createHash('sha256').update(data).digest('hex')
 const hmac = (key: Uint8Array | string, data: string): Buffer => createHmac('sha256', key).update(data).digest()
 
-const encoded = (text: string, keep: RegExp): string =>
-  Array.from(new TextEncoder().encode(text), (byte) => {
-    const char = String.fromCharCode(byte)
-    return keep.test(char) ? char : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`
-  }).join('')
+const percent = (text: string): string =>
+  Array.from(new TextEncoder().encode(text), (byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('')
 
 /** The path as it came (JVM clients sign what they send), and percent-encoded once more (the Python client). */
-const canonicalPaths = (path: string): string[] => [...new Set([encoded(path, /[A-Za-z0-9/\-_.~]/), path])]
+const canonicalPaths = (path: string): string[] => [...new Set([path.replace(/[^A-Za-z0-9/\-_.~]+/g, percent), path])]
 
 /** The items as they came, sorted, a bare command with `=`; and decoded, encoded and sorted as AWS says. */
 const canonicalQueries = (query: string): string[] => {
   const items = query.split('&').filter((item) => item !== '')
   const raw = items.map((item) => (item.includes('=') ? item : `${item}=`)).sort()
   const standard = [...new URLSearchParams(query)]
-    .map(([key, value]) => [key, value].map((part) => encoded(part, /[A-Za-z0-9\-_.~]/)).join('='))
+    .map(([key, value]) => [key, value].map((part) => part.replace(/[^A-Za-z0-9\-_.~]+/g, percent)).join('='))
     .sort()
   return [...new Set([raw.join('&'), standard.join('&')])]
 }
@@ -52,16 +49,24 @@ export interface Credentials {
   readonly secretKey: string
 }
 
+/** The last one of each: requests of a day have it in common. */
+const signingKeys = new WeakMap<Credentials, { readonly scope: string; readonly key: Buffer }>()
+
+const signingKeyOf = (credentials: Credentials, ...parts: readonly [date: string, region: string, service: string]): Buffer => {
+  const scope = parts.join('/')
+  const known = signingKeys.get(credentials)
+  if (known?.scope === scope) return known.key
+  const key = [...parts, 'aws4_request'].reduce<Buffer>(hmac, Buffer.from(`AWS4${credentials.secretKey}`))
+  signingKeys.set(credentials, { scope, key })
+  return key
+}
+
 /** Throws 403 unless the request is signed with the credentials, by a clock within 15 minutes of `nowMs`. */
-export const checkSignature = (
-  { method, url, headers, body }: SignedRequest,
-  { accessKey, secretKey }: Credentials,
-  nowMs: number,
-): void => {
+export const checkSignature = ({ method, url, headers, body }: SignedRequest, credentials: Credentials, nowMs: number): void => {
   const match = AUTHORIZATION.exec(headerText(headers, 'authorization') ?? '')
   if (match === null) throw denied('AccessDenied', 'the request has no AWS4-HMAC-SHA256 signature')
   const [, key, date = '', region = '', service = '', names = '', signature = ''] = match
-  if (key !== accessKey) throw denied('InvalidAccessKeyId', `access key ${key} is not known`)
+  if (key !== credentials.accessKey) throw denied('InvalidAccessKeyId', `access key ${key} is not known`)
   const stamp = headerText(headers, 'x-amz-date') ?? ''
   if (!stamp.startsWith(date)) throw denied('SignatureDoesNotMatch', `x-amz-date ${stamp} is not of the day ${date} of the credential`)
   if (Math.abs(timeOf(stamp) - nowMs) > MAX_SKEW_MS)
@@ -73,7 +78,7 @@ export const checkSignature = (
   const signed = names.split(';')
   if (!signed.includes('host')) throw denied('AccessDenied', 'the host header is not signed')
   const lines = signed.map((name) => `${name}:${(headerText(headers, name) ?? '').trim()}\n`).join('')
-  const signingKey = ['aws4_request'].reduce(hmac, [region, service].reduce(hmac, hmac(`AWS4${secretKey}`, date)))
+  const signingKey = signingKeyOf(credentials, date, region, service)
   const cut = url.indexOf('?')
   const [path, query] = cut < 0 ? [url, ''] : [url.slice(0, cut), url.slice(cut + 1)]
   const matches = canonicalPaths(path).some((canonicalPath) =>

@@ -142,3 +142,18 @@ describe('reads made ahead', () => {
     expect(await write).toBe('written')
   })
 })
+
+test('callers who were answered together and come back one after another share the next batch', async () => {
+  const insert = (id: string) => store.write((tx) => tx.insert('deliveries', [deliveryRow(id)]))
+  await Promise.all(Array.from({ length: 20 }, (_, n) => insert(`together-${n}`)))
+  const made = await requestsOf(emulator, async () => {
+    const written: Promise<void>[] = []
+    for (let n = 0; n < 20; n++) {
+      written.push(insert(`behind-${n}`))
+      await turn()
+    }
+    await Promise.all(written)
+  })
+  // One where the machine is quiet; without waiting for them there are four and more.
+  expect(made['PUT transaction']).toBeLessThanOrEqual(2)
+})

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { afterAll, afterEach, beforeAll, expect, test } from 'bun:test'
 import { and, compare, eq, isIn } from '../../../src/core/predicate.ts'
 import type { ReadTx } from '../../../src/storage/tables.ts'
 import { openVastTables, type VastTables } from '../../../src/storage/vast/index.ts'
@@ -21,6 +21,12 @@ beforeAll(async () => {
       Array.from({ length: SEGMENTS }, (_, i) => segmentRow('f', BigInt(10 * i), { timeline_id: 't', end_ns: BigInt(10 * i + 10) })),
     )
   })
+})
+// What is remembered is read behind the answer.
+afterEach(async () => {
+  const begun = emulator.requests.get('POST transaction') ?? 0
+  const ended = () => (emulator.requests.get('PUT transaction') ?? 0) + (emulator.requests.get('DELETE transaction') ?? 0)
+  while (ended() < begun) await new Promise((resolve) => setImmediate(resolve))
 })
 afterAll(async () => {
   await store.close()

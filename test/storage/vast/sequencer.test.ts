@@ -1,29 +1,14 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
 import type { Clock } from '../../../src/core/clock.ts'
 import { everything } from '../../../src/core/predicate.ts'
 import type { Row } from '../../../src/storage/schema.ts'
 import type { Tables, WriteTx } from '../../../src/storage/tables.ts'
-import type { OpenVastOptions, VastTables } from '../../../src/storage/vast/index.ts'
+import type { VastTables } from '../../../src/storage/vast/index.ts'
 import { deliveryRow, logEntry } from '../../contract/table-rows.ts'
-import { type Emulator, startEmulator } from '../../emulators/vast/index.ts'
-import { openReplicas } from './stores.ts'
+import { replicasOfFile, requestsOf } from './stores.ts'
 
-let emulator: Emulator
-const open: VastTables[] = []
-beforeAll(async () => {
-  emulator = await startEmulator()
-})
-afterEach(async () => {
-  emulator.faults.clear()
-  await Promise.all(open.splice(0).map((store) => store.close()))
-})
-afterAll(() => emulator.close())
-
-const replicas = async (count: number, options: Partial<OpenVastOptions> = {}): Promise<readonly VastTables[]> => {
-  const opened = await openReplicas(emulator, count, options)
-  open.push(...opened)
-  return opened
-}
+const cluster = replicasOfFile()
+const { replicas } = cluster
 
 const wholeLog = (store: Tables): Promise<readonly Row<'event_log'>[]> => store.read((tx) => tx.readLog(0n, 10_000))
 const typesOf = async (store: Tables): Promise<readonly string[]> => (await wholeLog(store)).map(({ type }) => type)
@@ -86,21 +71,17 @@ describe('the log of several replicas', () => {
         await tx.append([logEntry(type)])
       })
     // Nobody reads in between, so that all wait for their numbers together.
-    emulator.faults.add({ kind: 'error', status: 500, code: 'InternalError', command: 'data', path: 'outbox', times: 1000 })
+    cluster.emulator.faults.add({ kind: 'error', status: 500, code: 'InternalError', command: 'data', path: 'outbox', times: 1000 })
     for (const i of [1, 2, 3]) {
       await append(late, `late ${i}`)
       await append(early, `early ${i}`)
     }
-    emulator.faults.clear()
+    cluster.emulator.faults.clear()
     expect(await typesOf(early)).toEqual(['late 1', 'early 1', 'late 2', 'early 2', 'late 3', 'early 3'])
   })
 })
 
-const openOn = async (store: VastTables, clock: Clock): Promise<readonly VastTables[]> => {
-  const opened = await openReplicas(emulator, 1, { schema: store.engine.schema, clock })
-  open.push(...opened)
-  return opened
-}
+const openOn = (store: VastTables, clock: Clock) => replicas(1, { schema: store.engine.schema, clock })
 
 describe('a read of the log', () => {
   test('by position, by condition or by count sees what was committed before it, also when nobody has given numbers', async () => {
@@ -156,4 +137,18 @@ describe('a read of the log', () => {
     await writes
     expect(await typesOf(store)).toHaveLength(50)
   })
+})
+
+test('numbers are given in eight requests, however many entries wait; nobody has to ask for them', async () => {
+  const [store] = await replicas(1)
+  if (!store) throw new Error('a store')
+  // The first numbers of a store are given in the general way.
+  await store.write((tx) => tx.append([logEntry('first')]))
+  await typesOf(store)
+  await store.write((tx) => tx.append(Array.from({ length: 1500 }, (_, n) => logEntry(`${n}`))))
+  const counted = await requestsOf(cluster.emulator, () => store.read((tx) => tx.count('event_log', everything)))
+  expect(counted).toMatchObject({ 'POST rows': 2, 'DELETE rows': 1, 'PUT rows': 1, 'PUT transaction': 1 })
+  // Two transactions that read, the outbox in each; the outbox and the last number.
+  expect(counted['GET data']).toBeLessThanOrEqual(5)
+  expect((await typesOf(store)).slice(1)).toEqual(Array.from({ length: 1500 }, (_, n) => `${n}`))
 })

@@ -1,6 +1,7 @@
+import { afterAll, afterEach, beforeAll } from 'bun:test'
 import { type OpenVastOptions, openVastTables, type VastTables } from '../../../src/storage/vast/index.ts'
 import { type RetryTools, systemTools } from '../../../src/vastdb/index.ts'
-import type { Emulator } from '../../emulators/vast/index.ts'
+import { type Emulator, startEmulator } from '../../emulators/vast/index.ts'
 import { access } from './cluster.ts'
 
 /** Retries without waiting, so that tests are quick. */
@@ -18,6 +19,30 @@ export const openReplicas = async (
   const replicas: VastTables[] = []
   for (let i = 0; i < count; i++) replicas.push(await openVastTables({ ...access(emulator), schema, tools: impatient, ...options }))
   return replicas
+}
+
+/** One emulator for the tests of a file, without faults at the beginning of each; their stores are closed behind each. */
+export const replicasOfFile = () => {
+  let emulator: Emulator
+  const open: VastTables[] = []
+  beforeAll(async () => {
+    emulator = await startEmulator()
+  })
+  afterEach(async () => {
+    emulator.faults.clear()
+    await Promise.all(open.splice(0).map((store) => store.close()))
+  })
+  afterAll(() => emulator.close())
+  return {
+    get emulator() {
+      return emulator
+    },
+    replicas: async (count: number, options: Partial<OpenVastOptions> = {}): Promise<readonly VastTables[]> => {
+      const opened = await openReplicas(emulator, count, options)
+      open.push(...opened)
+      return opened
+    },
+  }
 }
 
 export const openStore = async (emulator: Emulator, options: Partial<OpenVastOptions> = {}): Promise<VastTables> => {

@@ -1,29 +1,14 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
 import { isTamsError, TamsError } from '../../../src/core/errors.ts'
 import { and, eq, everything } from '../../../src/core/predicate.ts'
 import type { Row } from '../../../src/storage/schema.ts'
 import type { Tables, WriteTx } from '../../../src/storage/tables.ts'
 import type { OpenVastOptions, VastTables } from '../../../src/storage/vast/index.ts'
 import { deliveryRow, flowRow, logEntry } from '../../contract/table-rows.ts'
-import { type Emulator, startEmulator } from '../../emulators/vast/index.ts'
-import { failureOf, openReplicas, requestsOf } from './stores.ts'
+import { failureOf, replicasOfFile, requestsOf } from './stores.ts'
 
-let emulator: Emulator
-const open: VastTables[] = []
-beforeAll(async () => {
-  emulator = await startEmulator()
-})
-afterEach(async () => {
-  emulator.faults.clear()
-  await Promise.all(open.splice(0).map((store) => store.close()))
-})
-afterAll(() => emulator.close())
-
-const replicas = async (count: number, options: Partial<OpenVastOptions> = {}): Promise<readonly VastTables[]> => {
-  const opened = await openReplicas(emulator, count, options)
-  open.push(...opened)
-  return opened
-}
+const cluster = replicasOfFile()
+const { replicas } = cluster
 
 const single = async (options: Partial<OpenVastOptions> = {}): Promise<VastTables> => {
   const [store] = await replicas(1, options)
@@ -63,7 +48,7 @@ describe('works of one process', () => {
           }),
         ),
       )
-    expect(await requestsOf(emulator, writes)).toEqual({
+    expect(await requestsOf(cluster.emulator, writes)).toEqual({
       'POST transaction': 1,
       // The lock rows, the old rows, and the keys of the new ones.
       'GET data': 3,
@@ -95,13 +80,13 @@ describe('works of one process', () => {
   test('make no commit when none of them changes anything', async () => {
     const store = await single()
     const reading = () => store.write((tx) => tx.find('deliveries', ['x']))
-    expect(await requestsOf(emulator, reading)).toEqual({ 'POST transaction': 1, 'GET data': 1, 'DELETE transaction': 1 })
+    expect(await requestsOf(cluster.emulator, reading)).toEqual({ 'POST transaction': 1, 'GET data': 1, 'DELETE transaction': 1 })
   })
 
   test('with one lock run one after the other in one transaction, each upon what the one before wrote', async () => {
     const store = await single()
     await store.write((tx) => tx.insert('deliveries', [deliveryRow('counter', { seq: 0n })]))
-    const counted = await requestsOf(emulator, () => Promise.all([...Array(40).keys()].map(() => increment(store, 'counter'))))
+    const counted = await requestsOf(cluster.emulator, () => Promise.all([...Array(40).keys()].map(() => increment(store, 'counter'))))
     expect(counted['PUT transaction']).toBe(1)
     expect((await delivery(store, 'counter'))?.seq).toBe(40n)
   })
@@ -239,8 +224,8 @@ describe('a commit', () => {
   test('whose answer is lost is acknowledged, and there exactly once', async () => {
     const store = await single()
     const before = await store.version('deliveries')
-    emulator.faults.add({ kind: 'lost-answer', method: 'PUT', command: 'transaction' })
-    const counted = await requestsOf(emulator, () => store.write((tx) => tx.insert('deliveries', [deliveryRow('a')])))
+    cluster.emulator.faults.add({ kind: 'lost-answer', method: 'PUT', command: 'transaction' })
+    const counted = await requestsOf(cluster.emulator, () => store.write((tx) => tx.insert('deliveries', [deliveryRow('a')])))
     expect(counted['PUT transaction']).toBe(1)
     expect(await ids(store)).toEqual(['a'])
     expect(BigInt(await store.version('deliveries')) - BigInt(before)).toBe(1n)
@@ -249,7 +234,7 @@ describe('a commit', () => {
   test('that never arrived is sent again, without running the works again', async () => {
     const store = await single()
     let runs = 0
-    emulator.faults.add({ kind: 'drop', method: 'PUT', command: 'transaction' })
+    cluster.emulator.faults.add({ kind: 'drop', method: 'PUT', command: 'transaction' })
     await store.write(async (tx) => {
       runs += 1
       await tx.insert('deliveries', [deliveryRow('a')])
@@ -261,7 +246,7 @@ describe('a commit', () => {
   test('that the cluster has forgotten makes the works run again', async () => {
     const store = await single()
     let runs = 0
-    emulator.faults.add({ kind: 'error', status: 404, code: 'NoSuchTransaction', method: 'PUT', command: 'transaction' })
+    cluster.emulator.faults.add({ kind: 'error', status: 404, code: 'NoSuchTransaction', method: 'PUT', command: 'transaction' })
     await store.write(async (tx) => {
       runs += 1
       await tx.insert('deliveries', [deliveryRow('a')])
@@ -272,17 +257,17 @@ describe('a commit', () => {
 
   test('that nobody can tell of is refused as unavailable', async () => {
     const store = await single()
-    emulator.faults.add({ kind: 'error', status: 500, code: 'InternalError', method: 'PUT', command: 'transaction', times: 100 })
+    cluster.emulator.faults.add({ kind: 'error', status: 500, code: 'InternalError', method: 'PUT', command: 'transaction', times: 100 })
     expect(await failureOf(store.write((tx) => tx.insert('deliveries', [deliveryRow('a')])))).toMatchObject({ code: 'unavailable' })
-    emulator.faults.clear()
+    cluster.emulator.faults.clear()
     expect(await ids(store)).toEqual([])
   })
 
   test('that collides again and again is refused as unavailable', async () => {
     const store = await single()
-    emulator.faults.add({ kind: 'error', status: 409, code: 'Conflict', method: 'PUT', command: 'transaction', times: 100 })
+    cluster.emulator.faults.add({ kind: 'error', status: 409, code: 'Conflict', method: 'PUT', command: 'transaction', times: 100 })
     expect(await failureOf(store.write((tx) => tx.insert('deliveries', [deliveryRow('a')])))).toMatchObject({ code: 'unavailable' })
-    emulator.faults.clear()
+    cluster.emulator.faults.clear()
     expect(await ids(store)).toEqual([])
   })
 })

@@ -70,7 +70,8 @@ const projectionFor = (
   query: Omit<Query, 'order'>,
 ) => {
   if (forced !== undefined) return projectionOf(table, forced)
-  if (!headers.sortedProjections || headers.split.rowGroups !== BLOCK_GROUPS || view.count() < ROW_GROUP) return undefined
+  if (table.projections.length === 0 || !headers.sortedProjections || headers.split.rowGroups !== BLOCK_GROUPS) return undefined
+  if (view.count() < ROW_GROUP) return undefined
   const filtered = columnsOf(query.filter).map((column) => query.columns[column])
   const used = new Set([...filtered, ...query.selected.map((column) => query.columns[column])])
   return table.projections.find(

@@ -1,14 +1,13 @@
 // Sorted tables: the rows of a chunk in the order of the sorting key, found by binary search. Chunks do not change and key columns cannot be
 // updated, so an index holds for as long as its chunk. Without it every look-up in a large table would read the whole of it.
-import type { Data } from 'apache-arrow'
-import { type Value, valueAt } from '../../../../src/vastdb/wire/values.ts'
+import { columnValues, type Value } from '../../../../src/vastdb/wire/values.ts'
 import type { Chunk } from './chunk.ts'
 import { compareValues, type Predicate } from './predicate.ts'
 
 /** Smaller chunks are read as quickly as searched. */
 const MIN_ROWS = 512
 
-/** What a filter says about the leading columns of the key: equal to one of some values each, and a range of the next column. */
+/** What a filter says about the leading columns of the key: equal to one of some values each (ascending), and a range of the next column. */
 export interface KeyBounds {
   readonly equal: readonly (readonly Value[])[]
   readonly from?: Value | undefined
@@ -46,19 +45,24 @@ export const keyBounds = (predicate: Predicate, key: readonly (number | undefine
     const fixed = own.find((term) => term.kind === 'in' || term.op === 'equal')
     const values = fixed === undefined ? undefined : fixed.kind === 'in' ? fixed.values : [fixed.value]
     if (values !== undefined) {
-      equal.push(values)
+      equal.push(values.map(sortable).sort(orderOf))
       continue
     }
     const limit = (...ops: readonly string[]) => own.find((term) => term.kind === 'compare' && ops.includes(term.op))
     const [low, high] = [limit('greater', 'greater_equal'), limit('less', 'less_equal')]
-    const bounds = { equal, from: low?.kind === 'compare' ? low.value : undefined, to: high?.kind === 'compare' ? high.value : undefined }
+    const bounds = {
+      equal,
+      from: low?.kind === 'compare' ? sortable(low.value) : undefined,
+      to: high?.kind === 'compare' ? sortable(high.value) : undefined,
+    }
     return equal.length > 0 || low !== undefined || high !== undefined ? bounds : undefined
   }
   return equal.length > 0 ? { equal } : undefined
 }
 
 interface KeyIndex {
-  readonly columns: readonly Data[]
+  /** The cells of each column of the key, by row number. */
+  readonly columns: readonly (readonly Value[])[]
   /** Row numbers in the order of the key. */
   readonly order: Uint32Array
 }
@@ -74,23 +78,29 @@ const indexOf = (chunk: Chunk, key: readonly number[]): KeyIndex | 'none' => {
   return index
 }
 
-/** Text as one character per byte: JavaScript's order of such strings is that of the bytes. */
-const sortable = (value: Value): Value => (typeof value === 'string' ? Buffer.from(value).toString('latin1') : value)
+/** Text and bytes as one character per byte: JavaScript's order of such strings is that of the bytes. */
+const sortable = (value: Value): Value => {
+  if (typeof value === 'string') return Buffer.from(value).toString('latin1')
+  return value instanceof Uint8Array ? Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('latin1') : value
+}
+
+const orderOf = (a: Value, b: Value): number => {
+  if (a === b) return 0
+  return typeof a === 'string' && typeof b === 'string' ? (a < b ? -1 : 1) : compareValues(a, b)
+}
 
 const build = (chunk: Chunk, key: readonly number[]): KeyIndex | 'none' => {
   const columns = key.flatMap((id) => chunk.columns.get(id) ?? [])
   if (columns.length < key.length || columns.some(({ nullCount }) => nullCount > 0)) return 'none'
-  const values = columns.map((data) => Array.from({ length: chunk.rows }, (_, row) => sortable(valueAt(data, row))))
+  const values = columns.map((data) => columnValues(data).map(sortable))
   const order = Uint32Array.from({ length: chunk.rows }, (_, row) => row).sort((a, b) => {
     for (const column of values) {
-      const [left, right] = [column[a] ?? null, column[b] ?? null]
-      if (left === right || left === null || right === null) continue
-      const difference = typeof left === 'string' && typeof right === 'string' ? (left < right ? -1 : 1) : compareValues(left, right)
+      const difference = orderOf(column[a] ?? null, column[b] ?? null)
       if (difference !== 0) return difference
     }
     return a - b
   })
-  return { columns, order }
+  return { columns: values, order }
 }
 
 /** Places in the order of the key, from … to (not included). */
@@ -101,11 +111,11 @@ interface Stretch {
 
 /** The first place of the stretch whose cell in column `i`, by which it is ordered, is not below `value` (or, `after`, is above it). */
 const search = ({ columns, order }: KeyIndex, i: number, value: Value, after: boolean, { from, to }: Stretch): number => {
-  const data = columns[i]
+  const cells = columns[i]
   let [low, high] = [from, to]
-  while (low < high && data !== undefined) {
+  while (low < high && cells !== undefined) {
     const middle = (low + high) >> 1
-    const difference = compareValues(valueAt(data, order[middle] ?? 0), value)
+    const difference = orderOf(cells[order[middle] ?? 0] ?? null, value)
     if (difference < 0 || (after && difference === 0)) low = middle + 1
     else high = middle
   }
@@ -114,15 +124,15 @@ const search = ({ columns, order }: KeyIndex, i: number, value: Value, after: bo
 
 /** The parts of a stretch that have one of the values, which ascend, in column `i`. Goes from one to the next that is there: few are among many. */
 const parts = (index: KeyIndex, i: number, values: readonly Value[], stretch: Stretch): Stretch[] => {
-  const data = index.columns[i]
+  const cells = index.columns[i]
   const found: Stretch[] = []
   let at = stretch.from
-  for (let v = 0; v < values.length && at < stretch.to && data !== undefined; v++) {
-    const here = valueAt(data, index.order[at] ?? 0)
+  for (let v = 0; v < values.length && at < stretch.to && cells !== undefined; v++) {
+    const here = cells[index.order[at] ?? 0] ?? null
     let last = values.length
     while (v < last) {
       const middle = (v + last) >> 1
-      if (compareValues(values[middle] ?? null, here) < 0) v = middle + 1
+      if (orderOf(values[middle] ?? null, here) < 0) v = middle + 1
       else last = middle
     }
     const value = values[v] ?? null
@@ -140,10 +150,7 @@ export const keyRows = (chunk: Chunk, key: readonly number[], { equal, from, to 
   const index = indexOf(chunk, key)
   if (index === 'none') return undefined
   let stretches: Stretch[] = [{ from: 0, to: index.order.length }]
-  for (const [i, values] of equal.entries()) {
-    const ascending = values.toSorted(compareValues)
-    stretches = stretches.flatMap((stretch) => parts(index, i, ascending, stretch))
-  }
+  for (const [i, values] of equal.entries()) stretches = stretches.flatMap((stretch) => parts(index, i, values, stretch))
   const next = equal.length
   const found = stretches.map((stretch) => {
     const start = from === undefined ? stretch.from : search(index, next, from, false, stretch)

@@ -122,6 +122,13 @@ const keyOf = (value: Value): string | number | boolean | null => {
   return null
 }
 
+type Keys = ReadonlySet<ReturnType<typeof keyOf>>
+
+const keySets = new WeakMap<readonly Value[], Keys>()
+
+/** The keys of a list, made once: it is bound to every chunk of the table. */
+const keysOf = (values: readonly Value[]): Keys => keySets.getOrInsertComputed(values, () => new Set(values.map(keyOf)))
+
 type RowTest = (row: number) => boolean
 
 /** Cells of one column: as Arrow data, or one by one (rows that were changed, ids that are in no buffer). */
@@ -198,7 +205,7 @@ const bindValues = (term: ValueTest, at: (row: number) => Value): RowTest => {
     return tested((value) => passes(compareValues(value, term.value)))
   }
   if (term.kind === 'in') {
-    const keys = new Set(term.values.map(keyOf))
+    const keys = keysOf(term.values)
     return tested((value) => keys.has(keyOf(value)))
   }
   const text = Buffer.from(term.text)
@@ -217,7 +224,7 @@ const bindLeaf = (term: ValueTest, leaf: Data, there: RowTest): RowTest | undefi
       return (row) => there(row) && bytes.subarray(offsets[row], end(row)).includes(text)
     }
     if (term.kind === 'in') {
-      const keys = new Set(term.values.map(keyOf))
+      const keys = keysOf(term.values)
       return (row) => there(row) && keys.has(bytes.toString('latin1', offsets[row], end(row)))
     }
     const { value } = term

@@ -15,12 +15,20 @@ export interface Selection {
 
 /** Row numbers of a chunk. */
 interface Rows {
+  /** At least as many as there are; 0 only where there is none. */
   readonly size: number
   has(row: number): boolean
   keys(): Iterable<number>
 }
 
 const NONE: Rows = new Set<number>()
+
+/** Not a set of its own: one of them may be long, and queries ask for few. */
+const either = (a: Rows, b: Rows): Rows => ({
+  size: a.size + b.size,
+  has: (row) => a.has(row) || b.has(row),
+  keys: () => new Set([...a.keys(), ...b.keys()]),
+})
 
 export class RowView {
   readonly store: RowStore
@@ -66,7 +74,7 @@ export class RowView {
   touched(chunk: Chunk): Rows {
     const own = this.#changedRows(chunk)
     if (chunk.versions.size === 0) return own ?? NONE
-    return own === undefined ? chunk.versions : new Set([...chunk.versions.keys(), ...own])
+    return own === undefined ? chunk.versions : either(chunk.versions, own)
   }
 
   /** The chunk and number of a visible row that is not deleted. */
