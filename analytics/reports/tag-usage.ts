@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { and, eq, everything } from '../../src/core/predicate.ts'
+import { eq, everything, isNull, not } from '../../src/core/predicate.ts'
 import { request } from '../datasets.ts'
 import { report } from '../report.ts'
 import { LimitParameter, Nullable, Text, Whole } from './shared.ts'
@@ -25,8 +25,10 @@ export const tagUsage = report({
       request(
         'tags',
         ['entity_type', 'entity_id', 'name', 'value', 'empty_list'],
-        entity_type === undefined ? everything : and(eq('entity_type', entity_type)),
+        entity_type === undefined ? everything : eq('entity_type', entity_type),
       ),
+      // Tags of deleted segments stay until their rows are worked off, or restored.
+      ...(entity_type === undefined || entity_type === 'segment' ? [request('segments', ['tag_id'], not(isNull('tag_id')))] : []),
     ],
     bind: { q: q ?? '', n: BigInt(n) },
     sql: `
@@ -39,6 +41,7 @@ export const tagUsage = report({
         count(distinct (entity_type, entity_id)) as total
       from tags
       where starts_with(name, $q)
+        ${entity_type === 'source' || entity_type === 'flow' ? '' : "and (entity_type <> 'segment' or entity_id in (select tag_id from segments))"}
       group by all
       order by total desc, name, value nulls first
       limit $n`,

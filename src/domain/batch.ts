@@ -1,24 +1,23 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { toMicroseconds } from '../core/clock.ts'
 import { invalid, isTamsError, TamsError } from '../core/errors.ts'
+import type { Context } from './context.ts'
+import type { Deps } from './deps.ts'
 
 export const MAX_BATCH = 1000
+
+/** Why an item failed, in the members of an error answer. */
+export const ItemError = Type.Object({
+  type: Type.String(),
+  summary: Type.String(),
+  time: Type.String({ format: 'date-time' }),
+  message: Type.String(),
+})
 
 /** What became of the items of a batch. `index` counts from 0; `id` is absent where the item has none. */
 export const BatchResult = Type.Object({
   created: Type.Array(Type.String()),
-  failed: Type.Array(
-    Type.Object({
-      index: Type.Integer(),
-      id: Type.Optional(Type.String()),
-      error: Type.Object({
-        type: Type.String(),
-        summary: Type.String(),
-        time: Type.String({ format: 'date-time' }),
-        message: Type.String(),
-      }),
-    }),
-  ),
+  failed: Type.Array(Type.Object({ index: Type.Integer(), id: Type.Optional(Type.String()), error: ItemError })),
 })
 export type BatchResult = Static<typeof BatchResult>
 
@@ -29,33 +28,68 @@ export const batchItems = (body: unknown): readonly unknown[] => {
   return body
 }
 
+export interface Attempts<T> {
+  readonly done: readonly T[]
+  readonly failed: readonly { readonly index: number; readonly error: Static<typeof ItemError> }[]
+}
+
+type BatchDeps = Pick<Deps, 'clock' | 'log'>
+
 /**
- * Makes each item in a transaction of its own (the engines commit those of one moment together), so that a bad item takes no other
- * with it. Items of `last` wait for all others and then come in their order: they may name them. Rejects only when nothing was made
- * and the first failure says nothing about the item itself.
+ * Does something for each item in a transaction of its own (the engines commit those of one moment together), so that a bad item takes
+ * no other with it. Items of `inLine` wait for all others and then come in their order; once the store is away, those left are not
+ * tried. Rejects only when nothing was done and the first failure says nothing about the item itself; such failures of some items are
+ * logged.
  */
+export const attemptEach = async <I, T>(
+  { clock, log }: BatchDeps,
+  context: Pick<Context, 'requestId'>,
+  items: readonly I[],
+  attempt: (item: I) => Promise<T>,
+  inLine: (item: I) => boolean,
+): Promise<Attempts<T>> => {
+  const results: PromiseSettledResult<T>[] = []
+  const settle = async (index: number, item: I): Promise<PromiseSettledResult<T>> => {
+    const [result] = await Promise.allSettled([attempt(item)])
+    results[index] = result
+    return result
+  }
+  await Promise.all(items.flatMap((item, index) => (inLine(item) ? [] : [settle(index, item)])))
+  let away: PromiseRejectedResult | undefined
+  for (const [index, item] of items.entries()) {
+    if (!inLine(item)) continue
+    if (away) results[index] = away
+    else {
+      const result = await settle(index, item)
+      if (result.status === 'rejected' && isAway(result.reason)) away = result
+    }
+  }
+  const done = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+  const failures = results.flatMap((result, index) =>
+    result.status === 'rejected' ? [{ index, reason: result.reason, blameless: isAway(result.reason) || isBug(result.reason) }] : [],
+  )
+  const blameless = failures.filter((failure) => failure.blameless)
+  if (done.length === 0 && blameless[0]) throw blameless[0].reason
+  for (const [, alike] of Map.groupBy(blameless, ({ reason }) => String(reason))) {
+    const detail = { request_id: context.requestId, items: alike.map(({ index }) => index), err: alike[0]?.reason }
+    log?.[isBug(detail.err) ? 'error' : 'warn'](detail, 'items of a batch failed')
+  }
+  return { done, failed: failures.map(({ index, reason }) => ({ index, error: errorOf(reason, clock.nowUs()) })) }
+}
+
+/** Makes each item (`attemptEach`). Those of `last` may name the others. */
 export const makeEach = async (
+  deps: BatchDeps,
+  context: Context,
   items: readonly unknown[],
   make: (item: unknown) => Promise<{ readonly id: string }>,
-  nowUs: () => bigint,
   last: (item: unknown) => boolean = () => false,
 ): Promise<BatchResult> => {
-  const results: PromiseSettledResult<{ readonly id: string }>[] = []
-  const attempt = async (index: number): Promise<void> => {
-    const [result] = await Promise.allSettled([make(items[index])])
-    results[index] = result
+  const { done, failed } = await attemptEach(deps, context, items, make, last)
+  return {
+    created: done.map(({ id }) => id),
+    failed: failed.map(({ index, error }) => ({ index, ...idOf(items[index]), error })),
   }
-  await Promise.all(items.flatMap((item, index) => (last(item) ? [] : [attempt(index)])))
-  for (const [index, item] of items.entries()) if (last(item)) await attempt(index)
-  const created: string[] = []
-  const failed: BatchResult['failed'] = []
-  for (const [index, result] of results.entries()) {
-    if (result.status === 'fulfilled') created.push(result.value.id)
-    else failed.push({ index, ...idOf(items[index]), error: errorOf(result.reason, nowUs()) })
-  }
-  const outage = results.find((result) => result.status === 'rejected' && !blamesItem(result.reason))
-  if (created.length === 0 && outage?.status === 'rejected') throw outage.reason
-  return { created, failed }
 }
 
 const idOf = (item: unknown): { id?: string } => {
@@ -63,10 +97,10 @@ const idOf = (item: unknown): { id?: string } => {
   return typeof id === 'string' ? { id } : {}
 }
 
-const blamesItem = (reason: unknown): boolean =>
-  isTamsError(reason) && !['unavailable', 'storage_full', 'timeout', 'internal'].includes(reason.code)
+const isAway = (reason: unknown): boolean => isTamsError(reason) && ['unavailable', 'storage_full', 'timeout'].includes(reason.code)
+const isBug = (reason: unknown): boolean => !isTamsError(reason) || reason.code === 'internal'
 
-const errorOf = (reason: unknown, nowUs: bigint) => {
+const errorOf = (reason: unknown, nowUs: bigint): Static<typeof ItemError> => {
   const { code, message } = isTamsError(reason) ? reason : new TamsError('internal', 'The item failed for a reason of the server')
   return { type: code, summary: message, time: toMicroseconds(nowUs), message }
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { type Static, Type } from '@sinclair/typebox'
-import { toMicroseconds } from '../core/clock.ts'
-import { invalid, isTamsError } from '../core/errors.ts'
+import { invalid } from '../core/errors.ts'
+import { attemptEach, ItemError, MAX_BATCH } from './batch.ts'
 import type { Context } from './context.ts'
 import type { DeletionRow } from './deletion.ts'
 import type { DeletionWish } from './deletion-mode.ts'
@@ -11,8 +11,7 @@ import { flowDeleteUseCases } from './flow-delete.ts'
 import { sourceDeleteUseCases } from './source-delete.ts'
 import { checker, Uuid } from './validate.ts'
 
-const MAX_ITEMS = 1000
-const Ids = Type.Optional(Type.Array(Uuid, { minItems: 1, maxItems: MAX_ITEMS, title: `a list of 1 to ${MAX_ITEMS} UUIDs` }))
+const Ids = Type.Optional(Type.Array(Uuid, { minItems: 1, maxItems: MAX_BATCH, title: `a list of 1 to ${MAX_BATCH} UUIDs` }))
 
 /** Exactly one of the two. */
 export const DeletionPost = Type.Object({ flow_ids: Ids, source_ids: Ids })
@@ -29,13 +28,7 @@ export const DeletionBatch = Type.Object({
       delete_requests: Type.Optional(Type.Array(Uuid)),
     }),
   ),
-  failed: Type.Array(
-    Type.Object({
-      index: Type.Integer(),
-      id: Uuid,
-      error: Type.Object({ type: Type.String(), summary: Type.String(), time: Type.String({ format: 'date-time' }) }),
-    }),
-  ),
+  failed: Type.Array(Type.Object({ index: Type.Integer(), id: Uuid, error: ItemError })),
 })
 export type DeletionBatch = Static<typeof DeletionBatch>
 
@@ -61,7 +54,7 @@ export const deletionBatchUseCases = (deps: Deps) => {
   return {
     /**
      * Flows, or sources with their flows, each in a transaction of its own and in the order given; the deletions share a group. Those
-     * that cannot be deleted are given back with the reason. Rejects when the store is away.
+     * that cannot be deleted are given back with the reason. Rejects when the store is away from the beginning.
      */
     deleteAll: async (context: Context, body: () => unknown, parse: () => DeletionWish): Promise<DeletionBatch> => {
       const post = checkPost(body())
@@ -69,22 +62,14 @@ export const deletionBatchUseCases = (deps: Deps) => {
         throw invalid('flow_ids', 'or source_ids is required, and not both')
       const wish = parse()
       const kind = post.flow_ids ? 'flow' : 'source'
-      const answer: DeletionBatch = { group_id: randomUUID(), deleted: [], failed: [] }
-      for (const [index, id] of (post.flow_ids ?? post.source_ids ?? []).entries()) {
-        try {
-          answer.deleted.push(await deleteOne(context, kind, id, wish, answer.group_id))
-        } catch (error) {
-          if (!isTamsError(error) || OUTAGES.has(error.code)) throw error
-          const time = toMicroseconds(deps.clock.nowUs())
-          answer.failed.push({ index, id, error: { type: error.code, summary: error.message, time } })
-        }
-      }
-      return answer
+      const ids = post.flow_ids ?? post.source_ids ?? []
+      const groupId = randomUUID()
+      const inOrder = () => true
+      const { done, failed } = await attemptEach(deps, context, ids, (id) => deleteOne(context, kind, id, wish, groupId), inOrder)
+      return { group_id: groupId, deleted: [...done], failed: failed.map(({ index, error }) => ({ index, id: ids[index] ?? '', error })) }
     },
   }
 }
-
-const OUTAGES: ReadonlySet<string> = new Set(['storage_full', 'timeout', 'internal'])
 
 const result = (id: string, deletion: DeletionRow | undefined, requests: readonly DeletionRequest[]) => ({
   id,

@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.ts'
 import type { Tables } from '../storage/tables.ts'
+import type { Log } from '../telemetry/log.ts'
 import type { AccessCounts } from './access-counts.ts'
 import type { MediaBackend } from './storage-backend.ts'
 
@@ -41,6 +42,8 @@ export interface Deps {
   readonly clock: Clock
   readonly settings: Settings
   readonly serviceVersion: string
+  /** For failures that no answer ends with. Absent: they leave no line. */
+  readonly log?: Log
   /** Absent: accesses are not counted. */
   readonly accesses?: AccessCounts
   /** Absent where the metadata store is not reached over a network. */

@@ -27,7 +27,8 @@ interface FlowInput {
 /** Ids of timelines are never used twice: the microsecond, then four random characters. */
 export const newTimelineId = (nowUs: bigint): string => nowUs.toString(36) + randomBytes(3).toString('hex').slice(0, 4)
 
-export const flowPutUseCases = ({ tables, clock }: Deps) => {
+export const flowPutUseCases = (deps: Deps) => {
+  const { tables, clock } = deps
   const save = (context: Context, id: string, body: () => unknown, mayReplace: boolean): Promise<FlowDocument | undefined> =>
     tables.write(async (tx) => {
       await tx.lock([`flow:${id}`])
@@ -88,12 +89,7 @@ export const flowPutUseCases = ({ tables, clock }: Deps) => {
 
     /** Flows that collect others come last, in their order: they may name flows of the same batch. */
     createAll: (context: Context, body: unknown): Promise<BatchResult> =>
-      makeEach(
-        batchItems(body),
-        (item) => create(context, item),
-        () => clock.nowUs(),
-        collects,
-      ),
+      makeEach(deps, context, batchItems(body), (item) => create(context, item), collects),
   }
 }
 

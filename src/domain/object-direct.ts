@@ -57,7 +57,8 @@ export const ObjectDetails = Type.Object({
 export type ObjectDetails = Static<typeof ObjectDetails>
 
 /** Objects registered without a segment, and what is known of the bytes of any. Extensions. */
-export const directObjectUseCases = ({ tables, clock, backends }: Deps) => {
+export const directObjectUseCases = (deps: Deps) => {
+  const { tables, clock, backends } = deps
   const labels = new Set(backends.flatMap(({ info }) => info.label ?? []))
   const storeOf = new Map(backends.map(({ info, store }) => [info.id, store]))
 
@@ -106,11 +107,7 @@ export const directObjectUseCases = ({ tables, clock, backends }: Deps) => {
     create,
 
     createAll: (context: Context, body: unknown): Promise<BatchResult> =>
-      makeEach(
-        batchItems(body),
-        (item) => create(context, item),
-        () => clock.nowUs(),
-      ),
+      makeEach(deps, context, batchItems(body), (item) => create(context, item)),
 
     /** Throws `not_found`. A backend that is away leaves its members out. */
     details: async (context: Context, id: string): Promise<ObjectDetails> => {

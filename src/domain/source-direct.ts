@@ -25,7 +25,8 @@ type SourceBody = Static<typeof SourceBody>
 const checkBody = checker(SourceBody)
 
 /** Sources made by clients, not by a flow: they outlive their last flow. An extension. */
-export const directSourceUseCases = ({ tables, clock }: Deps) => {
+export const directSourceUseCases = (deps: Deps) => {
+  const { tables, clock } = deps
   const insert = async (tx: WriteTx, context: Context, body: SourceBody): Promise<SourceDocument> => {
     const nowUs = clock.nowUs()
     const { id, format, label = null, description = null, tags = {} } = body
@@ -51,11 +52,7 @@ export const directSourceUseCases = ({ tables, clock }: Deps) => {
     create,
 
     createAll: (context: Context, body: unknown): Promise<BatchResult> =>
-      makeEach(
-        batchItems(body),
-        (item) => create(context, item),
-        () => clock.nowUs(),
-      ),
+      makeEach(deps, context, batchItems(body), (item) => create(context, item)),
 
     /**
      * Creates (gives the source) or replaces (gives undefined) label, description and tags; absent members become unset. The format

@@ -11,7 +11,7 @@ import { listAll } from './list-all.ts'
 import { effectiveLimit, type Listing, nextKey, type PageRequest, pageValues } from './paging.ts'
 import { checkPassword, hashPassword } from './password.ts'
 import { record } from './record.ts'
-import { parseScopes, ScopeList } from './scope.ts'
+import { hasScope, parseScopes, ScopeList } from './scope.ts'
 import { checker } from './validate.ts'
 
 /** Without a colon: Basic ends the name with it (RFC 7617 2), and principals from elsewhere have one, so that nobody takes a user's name. */
@@ -103,7 +103,7 @@ export const userUseCases = ({ tables, clock, settings }: Deps) => {
       })
     },
 
-    /** Takes effect on the next request of the user. Disabling also disables the user's webhooks. Throws `not_found`, `invalid`. */
+    /** Takes effect on the next request of the user. Who may not read any more has no active webhooks. Throws `not_found`, `invalid`. */
     async update(context: Context, name: string, parse: () => unknown): Promise<User> {
       if (!(await findUser(tables, name))) throw notFound(`User ${name}`)
       const { password, scopes, disabled } = checkPatch(parse())
@@ -118,7 +118,7 @@ export const userUseCases = ({ tables, clock, settings }: Deps) => {
           updated: nowUs,
         }
         await tx.update('users', eq('name', name), set)
-        if (disabled) await disableWebhooks(tx, name, nowUs)
+        if (disabled || (scopes && !hasScope(scopes, 'read'))) await disableWebhooks(tx, name, nowUs)
         return document({ ...row, ...set })
       })
     },

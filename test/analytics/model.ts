@@ -216,7 +216,7 @@ const objectRow = (drawing: ObjectDrawing, n: number): Row<'objects'> => ({
   created: drawing.created,
   registered: drawing.state === 'registered' ? drawing.created + BigInt(drawing.latency) : null,
   explicit: n === 0 || drawing.trashed,
-  expires: null,
+  expires: drawing.state === 'allocated' ? drawing.created : null,
   size_due: null,
 })
 

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
 import { connect } from 'node:net'
 import { createApp } from '../../api/app.ts'
 import { needOf } from '../../api/auth/scopes.ts'
@@ -452,42 +452,56 @@ describe('pages of other origins', () => {
 })
 
 describe('webhooks', () => {
+  let target: TestApp
+  let path: string
+  let root: Record<string, string>
+  const post = { url: 'https://example.com/hook', events: ['flows/created'] }
+  const call = (method: string, path: string, headers: Record<string, string>, body?: unknown) =>
+    target.request(method, path, { headers, ...(body !== undefined && { body }) })
+  const stateOf = async () => object(await call('GET', path, root)).status
+  const patchAnn = async (change: object) => expect((await call('PATCH', '/admin/users/ann', root, change)).status).toBe(200)
+
+  beforeEach(async () => {
+    target = await openApp({ settings: { strict: false }, authentication: { oidc: undefined } })
+    for (const name of ['ann', 'bob']) await addUser(target, name, ['read', 'write'])
+    root = bearer((await addToken(target, ['admin'])).token)
+    path = `/service/webhooks/${object(await call('POST', '/service/webhooks', basic('ann'), post)).id}`
+  })
+  afterEach(() => target.close())
+
   test('are seen and changed by their owner and by admin alone [12]', async () => {
-    const target = await openApp({ settings: { strict: false }, authentication: { oidc: undefined } })
-    try {
-      for (const name of ['ann', 'bob']) await addUser(target, name, ['read', 'write'])
-      await addUser(target, 'root', ['admin'])
-      const call = async (method: string, path: string, headers: Record<string, string>, body?: unknown) =>
-        readAnswer(
-          await target.fetch(path, {
-            method,
-            headers: { ...headers, 'content-type': 'application/json' },
-            ...(body !== undefined && { body: JSON.stringify(body) }),
-          }),
-        )
-      const made = await call('POST', '/service/webhooks', basic('ann'), { url: 'https://example.com/hook', events: ['flows/created'] })
-      expect(made.status).toBe(201)
-      const path = `/service/webhooks/${object(made).id}`
-      for (const [name, expected] of [
-        ['ann', 200],
-        ['root', 200],
-        ['bob', 404],
-      ] as const) {
-        expect((await call('GET', path, basic(name))).status).toBe(expected)
-        expect((await call('GET', `${path}/signing-secret`, basic(name))).status).toBe(expected)
-        expect((await call('GET', '/service/webhooks', basic(name))).body).toHaveLength(expected === 200 ? 1 : 0)
-      }
-      expect((await call('DELETE', path, basic('bob'))).status).toBe(404)
-      expect((await call('PATCH', '/admin/users/ann', basic('root'), { disabled: true })).status).toBe(200)
-      expect(object(await call('GET', path, basic('root'))).status).toBe('disabled')
-      // Whoever gets the name next is somebody else.
-      expect((await call('DELETE', '/admin/users/ann', basic('root'))).status).toBe(204)
-      await addUser(target, 'ann', ['read', 'write'], 'another long password')
-      expect((await call('GET', `${path}/signing-secret`, basic('ann', 'another long password'))).status).toBe(404)
-      expect((await call('GET', path, basic('root'))).status).toBe(200)
-    } finally {
-      await target.close()
+    for (const [who, expected] of [
+      [basic('ann'), 200],
+      [root, 200],
+      [basic('bob'), 404],
+    ] as const) {
+      expect((await call('GET', path, who)).status).toBe(expected)
+      expect((await call('GET', `${path}/signing-secret`, who)).status).toBe(expected)
+      expect((await call('GET', '/service/webhooks', who)).body).toHaveLength(expected === 200 ? 1 : 0)
     }
+    expect((await call('DELETE', path, basic('bob'))).status).toBe(404)
+  })
+
+  test('are disabled with their owner, and when the owner may not read any more', async () => {
+    for (const [change, expected] of [
+      [{ scopes: ['read'] }, 'created'],
+      [{ scopes: ['admin'] }, 'created'],
+      [{ scopes: ['write', 'delete'] }, 'disabled'],
+      [{ disabled: true }, 'disabled'],
+    ] as const) {
+      await patchAnn(change)
+      expect(await stateOf()).toBe(expected)
+      await patchAnn({ scopes: ['read', 'write'], disabled: false })
+      expect(await stateOf()).toBe(expected)
+      expect((await call('PUT', path, basic('ann'), { ...post, id: path.split('/').at(-1), status: 'created' })).status).toBe(201)
+    }
+  })
+
+  test('are not passed on to whoever gets the name of a former owner', async () => {
+    expect((await call('DELETE', '/admin/users/ann', root)).status).toBe(204)
+    expect(await stateOf()).toBe('disabled')
+    await addUser(target, 'ann', ['read', 'write'], 'another long password')
+    expect((await call('GET', `${path}/signing-secret`, basic('ann', 'another long password'))).status).toBe(404)
   })
 })
 

@@ -1,6 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { seesEverything } from '../../src/domain/context.ts'
+import { createDomain } from '../../src/domain/index.ts'
+import { createLog } from '../../src/telemetry/log.ts'
 import { list, object } from '../support/answers.ts'
-import { openApp, type TestApp } from '../support/app.ts'
+import { openApp, origin, type TestApp } from '../support/app.ts'
+import { faultyTables } from '../support/faulty-tables.ts'
 import { createFlow, expectInvalid, expectStatus, format, readSource, uuid, videoFlow } from '../support/fixtures.ts'
 
 describe('sources written by clients', () => {
@@ -120,6 +124,31 @@ describe('sources written by clients', () => {
     expect(list(await app.get('/sources'))).toHaveLength(3)
     const whole = expectStatus(await app.post('/sources/batch', [body(), body()]), 201)
     expect(object(whole).failed).toEqual([])
+  })
+
+  test('a batch in which one item met a fault of the program names it without detail, and the log tells the rest', async () => {
+    const lines: string[] = []
+    const log = createLog({ level: 'info', format: 'json', destination: { write: (line) => void lines.push(line) } })
+    const faulty = faultyTables(app.deps.tables)
+    const { directSources } = createDomain({ ...app.deps, log, tables: faulty.tables })
+    const context = { principal: { name: 'ann' }, visible: seesEverything, requestId: 'r-1', baseUrl: origin }
+    const items = [body(), body()]
+    faulty.arm(1)
+    const { created, failed } = await directSources.createAll(context, items)
+    expect([...created, ...failed.map(({ id }) => id)].sort()).toEqual(items.map(({ id }) => id).sort())
+    expect(failed).toMatchObject([{ error: { type: 'internal', summary: expect.not.stringContaining('injected') } }])
+    expect(lines.map((line) => JSON.parse(line))).toEqual([
+      expect.objectContaining({
+        level: 'error',
+        request_id: 'r-1',
+        items: failed.map(({ index }) => index),
+        err: expect.objectContaining({ message: 'an injected fault' }),
+      }),
+    ])
+    lines.length = 0
+    faulty.arm(1)
+    await expect(directSources.createAll(context, [body()])).rejects.toThrow('an injected fault')
+    expect(lines).toEqual([])
   })
 
   test('one that does not fit into an event is 400, however it grew', async () => {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { TamsClient } from '../../src/cli/client.ts'
 import { connectionOf } from '../../src/cli/connection.ts'
+import { runTams } from '../support/service-process.ts'
 
 describe('credentials for a service', () => {
   test.each([
@@ -41,17 +42,7 @@ describe('tams users and tams tokens', () => {
   })
   afterAll(() => rm(dataDir, { recursive: true, force: true }))
 
-  const tams = async (args: readonly string[], stdin = '') => {
-    const child = Bun.spawn([process.execPath, 'src/cli/tams.ts', ...args], {
-      cwd: path.join(import.meta.dir, '../..'),
-      env: { PATH: process.env.PATH ?? '', TAMS_DATA_DIR: dataDir },
-      stdin: Buffer.from(stdin),
-      stdout: 'pipe',
-      stderr: 'pipe',
-    })
-    const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
-    return { code: await child.exited, stdout, stderr }
-  }
+  const tams = (args: readonly string[], stdin = '') => runTams(dataDir, args, { stdin })
 
   test('keep who may log in, with passwords from standard input and tokens shown once', async () => {
     expect(await tams(['users', 'add', 'ann', '--scope', 'read', '--scope', 'write'], 'correct horse battery\n')).toMatchObject({ code: 0 })

@@ -1,43 +1,35 @@
-import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { eq } from '../../src/core/predicate.ts'
 import { type Diagnosis, examine } from '../../src/open-doctor.ts'
 import { RESTORE_DIRECTORY } from '../../src/open-stores.ts'
 import { FROZEN_META } from '../../src/storage/schema.ts'
-import { withStore } from '../support/service-process.ts'
+import { runTams, withStore } from '../support/service-process.ts'
 
 // Much of the time of these tests is the disk's.
 setDefaultTimeout(60_000)
 
+let root: string
 let directory: string
-beforeEach(async () => {
-  directory = await mkdtemp(path.join(tmpdir(), 'tams-doctor-'))
+beforeAll(async () => {
+  root = await mkdtemp(path.join(tmpdir(), 'tams-doctor-'))
+  expect(await runTams(seeded(), ['seed', '--flows', '3', '--segments', '30'])).toMatchObject({ code: 0 })
 })
-afterEach(() => rm(directory, { recursive: true, force: true }))
+afterAll(() => rm(root, { recursive: true, force: true }))
+beforeEach(async () => {
+  directory = await mkdtemp(path.join(root, 'store-'))
+})
 
-const tams = async (...args: readonly string[]) => {
-  const child = Bun.spawn([process.execPath, 'src/cli/tams.ts', ...args], {
-    cwd: path.join(import.meta.dir, '../..'),
-    env: { PATH: process.env.PATH ?? '', TAMS_DATA_DIR: directory },
-    stdin: 'ignore',
-    stdout: 'pipe',
-    stderr: 'pipe',
-  })
-  const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
-  return {
-    code: await child.exited,
-    out,
-    err,
-    lines: () =>
-      out
-        .trim()
-        .split('\n')
-        .map((line) => JSON.parse(line) as Record<string, unknown>),
-  }
-}
-const seed = async () => expect(await tams('seed', '--flows', '3', '--segments', '30')).toMatchObject({ code: 0 })
+const seeded = () => path.join(root, 'seeded')
+const seed = () => cp(seeded(), directory, { recursive: true })
+const tams = (...args: readonly string[]) => runTams(directory, args)
+const linesOf = (text: string) =>
+  text
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
 const examined = (env: Readonly<Record<string, string>> = {}): Promise<Diagnosis[]> =>
   Array.fromAsync(examine({ TAMS_DATA_DIR: directory, ...env }))
 const ill = async (env: Readonly<Record<string, string>> = {}) => (await examined(env)).filter(({ state }) => state !== 'ok')
@@ -121,15 +113,15 @@ describe('tams doctor', () => {
 describe('tams doctor --data', () => {
   test('says that every rule holds, finds what does not, and repairs it', async () => {
     await seed()
-    expect(await tams('doctor', '--data')).toMatchObject({ code: 0, err: expect.stringContaining('every rule holds') })
+    expect(await tams('doctor', '--data')).toMatchObject({ code: 0, stderr: expect.stringContaining('every rule holds') })
     await withStore(directory, (tables) => tables.write((tx) => tx.update('flows', eq('deletion_id', ''), { segment_count: 5n })))
     const broken = await tams('doctor', '--data', '--json')
     expect(broken.code).toBe(1)
-    const faults = broken.lines().filter((each) => each.rule !== undefined)
+    const faults = linesOf(broken.stdout).filter((each) => each.rule !== undefined)
     expect(faults.length).toBeGreaterThan(0)
     for (const each of faults)
       expect(each).toMatchObject({ rule: 'flow-extent', repaired: false, remedy: expect.stringContaining('--repair') })
-    expect(await tams('doctor', '--data', '--repair')).toMatchObject({ code: 0, out: expect.stringContaining('repaired') })
+    expect(await tams('doctor', '--data', '--repair')).toMatchObject({ code: 0, stdout: expect.stringContaining('repaired') })
     expect(await tams('doctor', '--data')).toMatchObject({ code: 0 })
   })
 })

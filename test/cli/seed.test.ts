@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { planNextSet } from '../../src/cli/seed/next-set.ts'
 import { type PlannedFlow, planSeed, type SeedOptions } from '../../src/cli/seed/plan.ts'
 import { type SeedBatch, seedRows } from '../../src/cli/seed/rows.ts'
 import { writeSeed } from '../../src/cli/seed/write.ts'
@@ -10,6 +11,7 @@ import { TimeRange } from '../../src/core/time-range.ts'
 import { timestampNs } from '../../src/core/timestamp.ts'
 import { isUuid } from '../../src/core/uuid.ts'
 import { openSqliteTables } from '../../src/storage/sqlite/index.ts'
+import type { Tables } from '../../src/storage/tables.ts'
 
 const UNTIL = 1_795_000_000_000_000n
 const DAY_US = 86_400_000_000n
@@ -188,10 +190,19 @@ test('more sources than flows are refused', () => {
   expect(() => planSeed({ ...options, flows: 2, sources: 3 })).toThrow('3 sources')
 })
 
-test('the rows can be written to a store that demands locks', async () => {
+const withTables = async (work: (tables: Tables) => Promise<void>) => {
   const dir = await mkdtemp(join(tmpdir(), 'tams-test-'))
   const tables = await openSqliteTables({ file: join(dir, 'seed.sqlite'), checkLocks: true })
   try {
+    await work(tables)
+  } finally {
+    await tables.close()
+    await rm(dir, { recursive: true })
+  }
+}
+
+test('the rows can be written to a store that demands locks', () =>
+  withTables(async (tables) => {
     const reports: number[] = []
     await writeSeed(tables, batches, (written) => reports.push(written))
     expect(reports.at(-1)).toBe(6000)
@@ -199,8 +210,34 @@ test('the rows can be written to a store that demands locks', async () => {
       Promise.all([tx.count('segments', everything), tx.count('flows', everything), tx.count('object_refs', everything)]),
     )
     expect(counts).toEqual([6000, 120, refs.length])
-  } finally {
-    await tables.close()
-    await rm(dir, { recursive: true })
+  }))
+
+describe('what the store has already', () => {
+  const few = { ...options, flows: 4, segments: 40, sources: 2 }
+  const addSet = async (tables: Tables, over: Partial<SeedOptions> = {}, stopAfter = Number.POSITIVE_INFINITY) => {
+    const set = await planNextSet(tables, { ...few, ...over })
+    const all = seedRows(set.flows, { ...few, ...over, seed: set.seed, ...rowOptions, batchSize: 3 })
+    await writeSeed(tables, all.take(stopAfter), () => {})
+    return set.seed
   }
+
+  test('stays as it is, and a further run adds a set of its own', () =>
+    withTables(async (tables) => {
+      expect([await addSet(tables), await addSet(tables), await addSet(tables, { seed: 'y' }), await addSet(tables)]).toEqual([
+        'x',
+        'x/2',
+        'y',
+        'x/3',
+      ])
+      expect(await tables.read((tx) => tx.count('flows', everything))).toBe(16)
+      expect(await tables.read((tx) => tx.count('segments', everything))).toBe(160)
+    }))
+
+  test('may be the beginning of a set that broke off', () =>
+    withTables(async (tables) => {
+      await addSet(tables, {}, 1)
+      expect(await tables.read((tx) => tx.count('flows', everything))).toBe(0)
+      expect(await addSet(tables)).toBe('x/2')
+      expect(await tables.read((tx) => tx.count('flows', everything))).toBe(4)
+    }))
 })

@@ -2,13 +2,9 @@ import { describe, expect, test } from 'bun:test'
 import { filters } from '../../src/cli/listing.ts'
 import { collectTag } from '../../src/cli/options.ts'
 import { formatTable } from '../../src/cli/table.ts'
+import { runTams } from '../support/service-process.ts'
 
-const tams = async (...args: string[]) => {
-  const command = [process.execPath, 'run', `${import.meta.dir}/../../src/cli/tams.ts`, ...args]
-  const child = Bun.spawn(command, { stdout: 'pipe', stderr: 'pipe', stdin: 'ignore' })
-  const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
-  return { code: await child.exited, stdout, stderr }
-}
+const tams = (...args: string[]) => runTams('/nowhere', args)
 
 describe('the tams command', () => {
   test.each(['serve', 'ingest', 'export', 'ls', 'tail', 'seed', 'tables', 'users', 'tokens', 'config'])(

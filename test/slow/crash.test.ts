@@ -6,7 +6,16 @@ import { everything } from '../../src/core/predicate.ts'
 import type { Tables } from '../../src/storage/tables.ts'
 import { inconsistencies } from '../support/consistency.ts'
 import { type Allocated, external, seconds, uuid, videoFlow } from '../support/fixtures.ts'
-import { eventually, mediaFiles, type ServiceProcess, startService, temporaryDirectory, withStore } from '../support/service-process.ts'
+import {
+  eventually,
+  makeFlow,
+  mediaFiles,
+  type ServiceProcess,
+  startService,
+  succeed,
+  temporaryDirectory,
+  withStore,
+} from '../support/service-process.ts'
 
 const MINUTE = 60_000
 let directory: Awaited<ReturnType<typeof temporaryDirectory>>
@@ -27,16 +36,6 @@ const start = async (env: Readonly<Record<string, string>> = {}): Promise<Servic
   // What is deleted is to go for good, with its bytes.
   running = await startService(data, { LOG_LEVEL: 'info', SOFT_DELETE_DEFAULT: 'false', ...env })
   return running
-}
-const succeed = async (answer: Promise<Response>, status: number): Promise<Response> => {
-  const response = await answer
-  if (response.status !== status) throw new Error(`status ${response.status}, expected ${status}: ${await response.text()}`)
-  return response
-}
-const makeFlow = async (service: ServiceProcess) => {
-  const flow = videoFlow()
-  await succeed(service.call('PUT', `/flows/${flow.id}`, flow), 201)
-  return flow.id
 }
 const counts = (tables: Tables) =>
   tables.read(async (tx) => ({

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { type ServiceProcess, startService } from '../support/service-process.ts'
+import { runTams, type ServiceProcess, startService } from '../support/service-process.ts'
 
 const SEGMENTS = 1_000_000
 const FLOWS = 100_000
@@ -13,11 +13,7 @@ const TIMEOUT = 10 * 60 * 1000
 
 let data: string
 let service: ServiceProcess
-const seed = async (...args: string[]): Promise<void> => {
-  const program = [process.execPath, 'run', path.join(import.meta.dir, '../../src/cli/tams.ts'), 'seed', ...args]
-  const child = Bun.spawn(program, { env: { PATH: process.env.PATH ?? '', TAMS_DATA_DIR: data }, stdout: 'ignore', stderr: 'ignore' })
-  expect(await child.exited).toBe(0)
-}
+const seed = async (...args: string[]) => expect(await runTams(data, ['seed', ...args])).toMatchObject({ code: 0 })
 beforeAll(async () => {
   data = await mkdtemp(path.join(tmpdir(), 'tams-large-'))
   await seed('--flows', '1', '--segments', String(SEGMENTS), '--seed', 'long')

@@ -2,53 +2,33 @@ import { expect, test } from 'bun:test'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { measured } from '../support/measured-process.ts'
 
 const MIB = 1024 * 1024
 const size = 256 * MIB
 
-/** The media server in a process of its own, so that only its memory is measured; prints its port, then answers `rss` lines. */
+/** Prints the URLs of an object. */
 const program = `
   import { mediaServer, storageId } from './test/storage/disk/media-server.ts'
   const server = await mediaServer()
   const urls = { baseUrl: server.baseUrl, contentType: 'video/mp2t', expiresInSeconds: 600 }
   const { url: put } = await server.store.uploadUrl('tams/2026/11/21/large', urls)
   console.log(JSON.stringify({ put, get: server.store.downloadUrl('tams/2026/11/21/large', urls) }))
-  let peak = 0
-  const look = () => { peak = Math.max(peak, process.memoryUsage.rss()) }
-  setInterval(look, 5)
-  for await (const line of console) {
-    if (line === 'end') { await server.close(); process.exit(0) }
-    look()
-    console.log(String(peak))
-    if (line === 'reset') peak = 0
-  }
+  const close = () => server.close()
 `
 
 test('256 MiB go in and out, whole and in ranges, within 48 MiB of memory', async () => {
   const directory = await mkdtemp(path.join(tmpdir(), 'tams-memory-'))
-  const server = Bun.spawn(['bun', '-e', program], {
-    cwd: path.join(import.meta.dir, '../..'),
-    stdin: 'pipe',
-    stdout: 'pipe',
-    stderr: 'inherit',
-  })
+  const server = measured(program)
   try {
-    const lines = linesOf(server.stdout)
-    const next = async () => (await lines.next()).value ?? ''
-    const { put, get } = JSON.parse(await next()) as { put: string; get: string }
-    const peak = async (command: 'reset' | 'look') => {
-      server.stdin.write(`${command}\n`)
-      await server.stdin.flush()
-      return Number(await next())
-    }
-
+    const { put, get } = JSON.parse(await server.next()) as { put: string; get: string }
     const large = path.join(directory, 'large')
     const block = new Uint8Array(MIB).map((_, index) => index % 251)
     const sink = Bun.file(large).writer()
     for (let written = 0; written < size; written += MIB) sink.write(block)
     await sink.end()
 
-    const before = await peak('reset')
+    const before = await server.peak('reset')
     const uploaded = await fetch(put, { method: 'PUT', headers: { 'content-type': 'video/mp2t' }, body: Bun.file(large) })
     expect(uploaded.status).toBe(200)
     const expected = `"${await md5Of(Bun.file(large).stream())}"`
@@ -61,28 +41,16 @@ test('256 MiB go in and out, whole and in ranges, within 48 MiB of memory', asyn
     // A reader that stops must not make the server read on.
     const stalled = (await fetch(get, { headers: { range: 'bytes=x' } })).body?.getReader()
     await stalled?.read()
-    const after = await peak('look')
+    const after = await server.peak('look')
     await stalled?.cancel()
     console.log(`memory before ${Math.round(before / MIB)} MiB, at most ${Math.round(after / MIB)} MiB`)
     expect(after - before).toBeLessThan(48 * MIB)
-    server.stdin.write('end\n')
-    await server.stdin.flush()
-    expect(await server.exited).toBe(0)
+    expect(await server.end()).toBe(0)
   } finally {
     server.kill()
     await rm(directory, { recursive: true })
   }
 })
-
-async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string, undefined> {
-  let rest = ''
-  for await (const text of stream.pipeThrough(new TextDecoderStream() as unknown as ReadableWritablePair<string, Uint8Array>)) {
-    const lines = `${rest}${text}`.split('\n')
-    rest = lines.pop() ?? ''
-    yield* lines
-  }
-  return undefined
-}
 
 const md5Of = async (body: ReadableStream<Uint8Array> | null): Promise<string> => {
   const hash = new Bun.CryptoHasher('md5')

@@ -1,10 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { type ServiceProcess, startService, TAMS } from '../support/service-process.ts'
+
+export { TAMS }
 
 /** What the tests of real media share: ffmpeg, the command line and a service in processes of their own. */
 export const FFMPEG = ['ffmpeg', '-hide_banner', '-loglevel', 'error', '-nostdin', '-y']
-export const TAMS = [process.execPath, 'run', `${import.meta.dir}/../../src/cli/tams.ts`]
 export const MINUTE = 60_000
 
 export const hasFfmpeg = Bun.which('ffmpeg') !== null && Bun.which('ffprobe') !== null
@@ -38,39 +40,6 @@ export const frameHashes = async (path: string, stream: 'v' | 'a' = 'v'): Promis
     .map((line) => line.split(',').at(-1)?.trim() ?? '')
 }
 
-const freePort = (): number => {
-  const probe = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response() })
-  const { port } = probe
-  probe.stop(true)
-  return port ?? 0
-}
-
-export interface Service {
-  readonly url: string
-  stop(): Promise<void>
-}
-
-/** A real service on a data directory of its own. */
-export const startService = async (dataDir: string): Promise<Service> => {
-  const port = freePort()
-  const url = `http://127.0.0.1:${port}`
-  const env = { ...process.env, TAMS_DATA_DIR: dataDir, PORT: String(port), LOG_LEVEL: 'error' }
-  const child = Bun.spawn([...TAMS, 'serve'], { stdout: 'ignore', stderr: 'inherit', stdin: 'ignore', env })
-  for (let tried = 0; ; tried++) {
-    const answer = await fetch(`${url}/service`).catch(() => undefined)
-    if (answer?.ok) break
-    if (child.exitCode !== null || tried > 200) throw new Error('the service did not start')
-    await Bun.sleep(50)
-  }
-  return {
-    url,
-    stop: async () => {
-      child.kill('SIGTERM')
-      await child.exited
-    },
-  }
-}
-
 export interface IngestedFlow {
   readonly id: string
   readonly source_id: string
@@ -84,7 +53,7 @@ export interface IngestedFlow {
 export class MediaBench {
   private constructor(
     readonly dir: string,
-    private service: Service,
+    private service: ServiceProcess,
   ) {}
 
   static async open(): Promise<MediaBench> {
@@ -97,12 +66,12 @@ export class MediaBench {
   }
 
   async restart(): Promise<void> {
-    await this.service.stop()
+    await this.service.end('SIGTERM')
     this.service = await startService(join(this.dir, 'data'))
   }
 
   async close(): Promise<void> {
-    await this.service.stop()
+    await this.service.end('SIGTERM')
     await rm(this.dir, { recursive: true })
   }
 

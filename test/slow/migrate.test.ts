@@ -3,7 +3,7 @@ import path from 'node:path'
 import { type Emulator, startEmulator } from '../emulators/vast/index.ts'
 import { type StubS3, stubS3 } from '../storage/s3/stub-server.ts'
 import { type Allocated, seconds, videoFlow } from '../support/fixtures.ts'
-import { refusedService, type ServiceProcess, startService, temporaryDirectory } from '../support/service-process.ts'
+import { refusedService, type ServiceProcess, startService, startTams, temporaryDirectory } from '../support/service-process.ts'
 
 const MINUTE = 60_000
 let directory: Awaited<ReturnType<typeof temporaryDirectory>>
@@ -38,16 +38,7 @@ const targets = () => ({
   S3_ACCESS_KEY_ID: 'key',
   S3_SECRET_ACCESS_KEY: 'secret',
 })
-const tams = (...args: readonly string[]) => {
-  const command = [process.execPath, 'run', path.join(import.meta.dir, '../../src/cli/tams.ts'), ...args]
-  const env = { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', TAMS_DATA_DIR: data, ...targets() }
-  const child = Bun.spawn(command, { stdin: 'ignore', stdout: 'pipe', stderr: 'pipe', env })
-  const ended = async () => {
-    const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
-    return { code: await child.exited, stdout, stderr }
-  }
-  return { kill: () => child.kill('SIGKILL'), ended: ended() }
-}
+const tams = (...args: readonly string[]) => startTams(data, args, { env: targets() })
 
 const ask = async (service: ServiceProcess, target: string) => {
   const answer = await service.call('GET', target)

@@ -4,7 +4,7 @@ import { everything } from '../../src/core/predicate.ts'
 import type { Tables } from '../../src/storage/tables.ts'
 import { inconsistencies } from '../support/consistency.ts'
 import { videoFlow } from '../support/fixtures.ts'
-import { eventually, type ServiceProcess, startService, temporaryDirectory, withStore } from '../support/service-process.ts'
+import { eventually, type ServiceProcess, startService, startTams, temporaryDirectory, withStore } from '../support/service-process.ts'
 
 const SEGMENTS = 100_000
 const MINUTE = 60_000
@@ -13,17 +13,12 @@ let directory: Awaited<ReturnType<typeof temporaryDirectory>>
 let data: string
 let running: ServiceProcess | undefined
 
-const tams = (...args: readonly string[]) =>
-  Bun.spawn([process.execPath, 'run', path.join(import.meta.dir, '../../src/cli/tams.ts'), ...args], {
-    env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', TAMS_DATA_DIR: data },
-    stdout: 'pipe',
-    stderr: 'ignore',
-  })
+const tams = (...args: readonly string[]) => startTams(data, args)
 
 beforeAll(async () => {
   directory = await temporaryDirectory()
   data = path.join(directory.path, 'data')
-  expect(await tams('seed', '--flows', '1', '--segments', String(SEGMENTS)).exited).toBe(0)
+  expect(await tams('seed', '--flows', '1', '--segments', String(SEGMENTS)).ended).toMatchObject({ code: 0 })
 }, 5 * MINUTE)
 afterAll(async () => {
   await running?.end('SIGKILL')
@@ -59,9 +54,7 @@ test(
     })
     expect(await service.end('SIGTERM')).toBe(0)
 
-    const dry = tams('purge')
-    expect(await new Response(dry.stdout).text()).toContain(String(SEGMENTS))
-    expect(await dry.exited).toBe(0)
+    expect(await tams('purge').ended).toMatchObject({ code: 0, stdout: expect.stringContaining(String(SEGMENTS)) })
     expect(await left()).toBe(SEGMENTS + 1)
 
     let before = SEGMENTS + 1
@@ -69,8 +62,8 @@ test(
       const purging = tams('purge', '--yes')
       const [from] = [before]
       await eventually('progress of the purge', async () => ((await left()) < from ? true : undefined))
-      purging.kill('SIGKILL')
-      await purging.exited
+      purging.kill()
+      await purging.ended
       before = await left()
       expect(before).toBeGreaterThan(1)
       await checkStore()

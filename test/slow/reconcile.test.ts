@@ -2,7 +2,15 @@ import { afterEach, beforeEach, expect, test } from 'bun:test'
 import path from 'node:path'
 import { everything } from '../../src/core/predicate.ts'
 import { createDiskStore } from '../../src/storage/disk/index.ts'
-import { eventually, mediaFiles, type ServiceProcess, startService, temporaryDirectory, withStore } from '../support/service-process.ts'
+import {
+  eventually,
+  mediaFiles,
+  runTams,
+  type ServiceProcess,
+  startService,
+  temporaryDirectory,
+  withStore,
+} from '../support/service-process.ts'
 
 const MINUTE = 60_000
 let directory: Awaited<ReturnType<typeof temporaryDirectory>>
@@ -18,13 +26,7 @@ afterEach(async () => {
   await directory.remove()
 }, MINUTE)
 
-const tams = async (...args: readonly string[]) => {
-  const command = [process.execPath, 'run', path.join(import.meta.dir, '../../src/cli/tams.ts'), ...args]
-  const env = { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', TAMS_DATA_DIR: data }
-  const child = Bun.spawn(command, { stdin: 'ignore', stdout: 'pipe', stderr: 'pipe', env })
-  const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
-  return { code: await child.exited, stdout, stderr }
-}
+const tams = (...args: readonly string[]) => runTams(data, args)
 
 test(
   'a running service is reconciled: strays go, records without bytes are marked, and what is in order stays',

@@ -1,44 +1,21 @@
 import { expect, test } from 'bun:test'
-import path from 'node:path'
+import { measured } from '../support/measured-process.ts'
 
 const MIB = 1024 * 1024
 const SIZE = 1024 * MIB
 
-/** The service in a process of its own, so that only its memory is measured: gives its port, then its peak for each line. */
+/** Prints its port. */
 const program = `
   import { openApp } from './test/support/app.ts'
   const app = await openApp({ settings: { strict: false } })
   console.log(String(app.listen()))
-  let peak = 0
-  const look = () => { peak = Math.max(peak, process.memoryUsage.rss()) }
-  setInterval(look, 5)
-  for await (const line of console) {
-    if (line === 'end') { await app.close(); process.exit(0) }
-    look()
-    console.log(String(peak))
-    if (line === 'reset') peak = 0
-  }
+  const close = () => app.close()
 `
 
 test('1 GiB comes in as a form within 160 MiB of memory, and is what was sent', async () => {
-  const child = Bun.spawn(['bun', '-e', program], {
-    cwd: path.join(import.meta.dir, '../..'),
-    stdin: 'pipe',
-    stdout: 'pipe',
-    stderr: 'inherit',
-  })
+  const service = measured(program)
   try {
-    const lines = linesOf(child.stdout)
-    const next = async () => (await lines.next()).value ?? ''
-    const say = (line: string) => {
-      child.stdin.write(`${line}\n`)
-      return child.stdin.flush()
-    }
-    const peak = async (command: 'reset' | 'look') => {
-      await say(command)
-      return Number(await next())
-    }
-    const url = `http://127.0.0.1:${await next()}`
+    const url = `http://127.0.0.1:${await service.next()}`
     const [flowId, sourceId] = [crypto.randomUUID(), crypto.randomUUID()]
     const flow = {
       ...{ id: flowId, source_id: sourceId, format: 'urn:x-nmos:format:video', codec: 'video/h264', container: 'video/mp2t' },
@@ -47,7 +24,7 @@ test('1 GiB comes in as a form within 160 MiB of memory, and is what was sent', 
     const json = { 'content-type': 'application/json' }
     expect((await fetch(`${url}/flows/${flowId}`, { method: 'PUT', body: JSON.stringify(flow), headers: json })).status).toBe(201)
 
-    const before = await peak('reset')
+    const before = await service.peak('reset')
     const sent = new Bun.CryptoHasher('md5')
     const block = new Uint8Array(MIB).map((_, index) => index % 251)
     const segment = JSON.stringify({ object_id: 'large', timerange: '[0:0_3600:0)' })
@@ -73,7 +50,7 @@ test('1 GiB comes in as a form within 160 MiB of memory, and is what was sent', 
       headers: { 'content-type': 'multipart/form-data; boundary=edge' },
     })
     expect([answer.status, await answer.text()]).toEqual([201, ''])
-    const after = await peak('look')
+    const after = await service.peak('look')
     console.log(`memory before ${Math.round(before / MIB)} MiB, at most ${Math.round(after / MIB)} MiB`)
     expect(after - before).toBeLessThan(160 * MIB)
 
@@ -82,19 +59,8 @@ test('1 GiB comes in as a form within 160 MiB of memory, and is what was sent', 
     expect(bytes.headers.get('content-length')).toBe(String(SIZE))
     expect(bytes.headers.get('etag')).toBe(`"${sent.digest('hex')}"`)
     await bytes.body?.cancel()
-    await say('end')
-    expect(await child.exited).toBe(0)
+    expect(await service.end()).toBe(0)
   } finally {
-    child.kill()
+    service.kill()
   }
 }, 300_000)
-
-async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string, undefined> {
-  let rest = ''
-  for await (const text of stream.pipeThrough(new TextDecoderStream() as unknown as ReadableWritablePair<string, Uint8Array>)) {
-    const lines = `${rest}${text}`.split('\n')
-    rest = lines.pop() ?? ''
-    yield* lines
-  }
-  return undefined
-}

@@ -3,8 +3,11 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { openSqliteTables } from '../../src/storage/sqlite/index.ts'
 import type { Tables } from '../../src/storage/tables.ts'
+import { videoFlow } from './fixtures.ts'
 
-const SERVE = [process.execPath, 'run', path.join(import.meta.dir, '../../src/cli/tams.ts'), 'serve']
+/** The command line of this repository. */
+export const TAMS = [process.execPath, 'run', path.join(import.meta.dir, '../../src/cli/tams.ts')]
+const SERVE = [...TAMS, 'serve']
 const START_MS = 30_000
 
 /** A log line of the service. */
@@ -111,6 +114,29 @@ export const refusedService = async (
   return { code: child.exitCode, stderr }
 }
 
+export interface TamsOptions {
+  readonly env?: Environment
+  readonly stdin?: string
+}
+
+/** A `tams` command on the store of this directory; `ended` has its exit code, null where a signal ended it. */
+export const startTams = (dataDir: string, args: readonly string[], { env = {}, stdin = '' }: TamsOptions = {}) => {
+  const child = Bun.spawn([...TAMS, ...args], {
+    stdin: Buffer.from(stdin),
+    stdout: 'pipe',
+    stderr: 'pipe',
+    env: environment(dataDir, env),
+  })
+  const end = async () => {
+    const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
+    await child.exited
+    return { code: child.exitCode, stdout, stderr }
+  }
+  return { ended: end(), kill: () => child.kill('SIGKILL') }
+}
+
+export const runTams = (dataDir: string, args: readonly string[], options?: TamsOptions) => startTams(dataDir, args, options).ended
+
 export const temporaryDirectory = async (): Promise<{ readonly path: string; remove(): Promise<void> }> => {
   const directory = await mkdtemp(path.join(tmpdir(), 'tams-process-'))
   return { path: directory, remove: () => rm(directory, { recursive: true, force: true }) }
@@ -145,4 +171,18 @@ export const eventually = async <T>(what: string, ask: () => Promise<T | undefin
     await Bun.sleep(5)
   }
   throw new Error(`not in ${timeoutMs} ms: ${what}`)
+}
+
+/** The answer, which has this status. */
+export const succeed = async (answer: Promise<Response>, status: number): Promise<Response> => {
+  const response = await answer
+  if (response.status !== status) throw new Error(`status ${response.status}, expected ${status}: ${await response.text()}`)
+  return response
+}
+
+/** The id of a new flow. */
+export const makeFlow = async (service: ServiceProcess): Promise<string> => {
+  const flow = videoFlow()
+  await succeed(service.call('PUT', `/flows/${flow.id}`, flow), 201)
+  return flow.id
 }

@@ -47,7 +47,7 @@ export const adminOperations: Operations = {
     tag: 'Administration',
     extension: true,
     summary: 'Change a user',
-    description: `Changes what the body has: password, scopes, or whether the user may log in. It counts from the next request on. The webhooks of a user who is disabled are disabled too. ${NOT_TAMS}`,
+    description: `Changes what the body has: password, scopes, or whether the user may log in. It counts from the next request on. The webhooks of a user who is disabled, or may not read any more, are disabled too. ${NOT_TAMS}`,
     parameters: [userName],
     requestBody: body('What to change.', UserPatch, { scopes: ['read'], disabled: false }),
     responses: { 200: answer('The user as it is now.', User, { ...user, scopes: ['read'] }), ...failingWithBody(400, 404) },

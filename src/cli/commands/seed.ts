@@ -4,7 +4,7 @@ import { systemClock } from '../../core/clock.ts'
 import { CliError, say } from '../cli-error.ts'
 import { parseCount } from '../options.ts'
 import { showProgress } from '../progress.ts'
-import { planSeed } from '../seed/plan.ts'
+import { planNextSet } from '../seed/next-set.ts'
 import { seedRows } from '../seed/rows.ts'
 import { writeSeed } from '../seed/write.ts'
 
@@ -21,7 +21,8 @@ interface Flags {
 
 const EXAMPLES = `
 Writes into the store that the environment names (see "tams config"), not through a service; one may be running. There are no
-media behind the objects. The same options, --seed and --until give the same data.
+media behind the objects. The same options, --seed and --until give the same data on an empty store; each further run adds a set of
+other data and names the --seed of which it is.
 
 Examples:
   tams seed --flows 100 --segments 10000
@@ -44,21 +45,21 @@ export const seedCommand = (program: Command): void => {
     .action(async (flags: Flags) => {
       const config = readConfig(process.env)
       const options = { ...flags, sources: flags.sources ?? Math.ceil(flags.flows / 2), untilUs: flags.until ?? systemClock().nowUs() }
-      const flows = planSeed(options)
       // Loaded only here: the other commands need no store.
       const { openStores } = await import('../../open-stores.ts')
       const { tables, backends, close } = await openStores(config)
       try {
         const backend = backends.find(({ info }) => info.default_storage) ?? backends[0]
         if (!backend) throw new CliError('the configuration names no storage backend')
-        const rowOptions = { ...options, storageId: backend.info.id, storagePath: config.storagePath, batchSize: flags.batch }
+        const { seed, flows } = await planNextSet(tables, options)
+        const rowOptions = { ...options, seed, storageId: backend.info.id, storagePath: config.storagePath, batchSize: flags.batch }
         const progress = showProgress('seed', flags.segments)
         const began = performance.now()
         await writeSeed(tables, seedRows(flows, rowOptions), (segments) => progress.update(segments, 0))
         progress.stop()
         const seconds = (performance.now() - began) / 1000
         const rate = Math.round(flags.segments / seconds)
-        say(`${flows.length} flows and ${flags.segments} segments in ${seconds.toFixed(1)} s, ${rate} segments/s`)
+        say(`${flows.length} flows and ${flags.segments} segments in ${seconds.toFixed(1)} s, ${rate} segments/s (--seed ${seed})`)
       } finally {
         await close()
       }

@@ -1,12 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { systemClock } from '../../../src/core/clock.ts'
-import { createS3Store, type S3Store, type S3StoreOptions } from '../../../src/storage/s3/index.ts'
+import type { S3Store, S3StoreOptions } from '../../../src/storage/s3/index.ts'
 import { guardBody } from '../../../src/storage/s3/read.ts'
 import { brokenStream, streamOf } from '../../contract/media.ts'
-import { type Fault, type StubS3, stubS3 } from './stub-server.ts'
-
-const type = { contentType: 'video/mp2t' }
-const key = 'tams/2026/11/21/object'
+import { type StubS3, stubS3 } from './stub-server.ts'
+import { always, key, long, once, openOn, text, type } from './stub-store.ts'
 
 let stub: StubS3
 beforeEach(async () => {
@@ -14,62 +11,7 @@ beforeEach(async () => {
 })
 afterEach(() => stub.close())
 
-const open = (options: Partial<S3StoreOptions> = {}): Promise<S3Store> =>
-  createS3Store({
-    ...{ endpoint: stub.endpoint, bucket: 'media', region: 'us-east-1', pathStyle: true, clock: systemClock() },
-    ...{ accessKeyId: 'key', secretAccessKey: 'secret', storageId: '7d0f2c1e-93aa-4c1c-8a35-1f6e0f6b8d11' },
-    ...{ maxAttempts: 1, idleTimeoutMs: 200, partBytes: 10, sleep: async () => {} },
-    ...options,
-  })
-
-const always = (operation: string, fault: Fault) => (called: string) => (called === operation ? fault : undefined)
-const once = (operation: string, fault: Fault) => {
-  let left = 1
-  return (called: string) => (called === operation && left-- > 0 ? fault : undefined)
-}
-const text = async (store: S3Store) => {
-  const found = await store.get(key)
-  return found && new Response(found.body).text()
-}
-const long = () => streamOf('0123456789', '0123456789', '01234')
-
-const works: readonly (readonly [string, string, (store: S3Store) => Promise<unknown>])[] = [
-  ['PutObject', 'a put', (store) => store.put(key, streamOf('new'), type)],
-  ['PutObject', 'a put if absent', (store) => store.put(`${key}-2`, streamOf('new'), { ...type, ifAbsent: true })],
-  ['CreateMultipartUpload', 'the beginning of a long put', (store) => store.put(key, long(), type)],
-  ['UploadPart', 'a part of a long put', (store) => store.put(key, long(), type)],
-  ['CompleteMultipartUpload', 'the end of a long put', (store) => store.put(key, long(), type)],
-  ['GetObject', 'a get', (store) => store.get(key)],
-  ['HeadObject', 'a head', (store) => store.head(key)],
-  ['DeleteObjects', 'a deletion', (store) => store.delete([key])],
-  ['ListObjectsV2', 'a listing', (store) => Array.fromAsync(store.list({}))],
-  ['HeadBucket', 'the check', (store) => store.check()],
-]
-const refusals: readonly Fault[] = ['hang', 'internal_error', 'slow_down', 'forbidden', 'reset']
-
-describe.each(refusals)('when S3 answers with %s', (fault) => {
-  test.each(works)('to %s, %s is unavailable, and what was there stays', async (operation, _name, work) => {
-    const store = await open()
-    await store.put(key, streamOf('former'), type)
-    stub.fault = always(operation, fault)
-    await expect(work(store)).rejects.toMatchObject({ name: 'TamsError', code: 'unavailable' })
-    stub.fault = () => undefined
-    expect(await text(store)).toBe('former')
-    expect([...stub.objects.keys()].filter((each) => !each.startsWith('tams-probe'))).toEqual([key])
-    expect(stub.uploads.size).toBe(0)
-  })
-})
-
-describe.each(refusals.filter((fault) => fault !== 'forbidden'))('when S3 answers with %s only once', (fault) => {
-  test.each(works)('to %s, %s succeeds', async (operation, _name, work) => {
-    const store = await open({ maxAttempts: 2 })
-    await store.put(key, streamOf('former'), type)
-    stub.fault = once(operation, fault)
-    await work(store)
-    expect(stub.calls.filter((called) => called === operation).length).toBeGreaterThan(1)
-    expect(stub.uploads.size).toBe(0)
-  })
-})
+const open = (options: Partial<S3StoreOptions> = {}): Promise<S3Store> => openOn(stub, options)
 
 describe('when the answer is lost', () => {
   test.each([
