@@ -59,6 +59,13 @@ export const datasets = {
     liveBesideTrash: and(registered, visible, usedBy(everything, true)),
     object: 'id',
   },
+  // Those that `objects` leaves out: allocations that no segment has used yet (they expire), and what only the trash uses.
+  uncounted_objects: {
+    table: 'objects',
+    live: not(isNull('expires')),
+    liveBesideTrash: or(not(isNull('expires')), not(visible)),
+    object: 'id',
+  },
   object_access: { table: 'object_access', live: everything, object: 'object_id' },
   object_instances: { table: 'object_instances', live: everything, object: 'object_id' },
   storage_backends: { table: 'storage_backends', live: everything },

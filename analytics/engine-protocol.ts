@@ -21,6 +21,12 @@ export interface LoadOrder {
   readonly idsUpTo?: number
 }
 
+/** A table of rows that are in the engine already. */
+export interface DeriveOrder extends Pick<Query, 'sql' | 'parameters' | 'views' | 'timeoutMs'> {
+  /** Of the table; unique in the engine. */
+  readonly name: string
+}
+
 export interface Loaded {
   readonly name: string
   /** What a view on the rows is made of. */
@@ -40,6 +46,7 @@ export interface Calls {
   memoryBytes: { readonly asks: null; readonly answers: number }
   /** Followed by `batch` messages and an `end`. */
   load: { readonly asks: LoadOrder; readonly answers: Loaded }
+  derive: { readonly asks: DeriveOrder; readonly answers: Loaded }
   drop: { readonly asks: string; readonly answers: null }
   /** Which flows are not in `to` what they were in `from`; null where those are more than `most`. */
   compare: { readonly asks: { readonly from: string; readonly to: string; readonly most: number }; readonly answers: FlowDifference | null }

@@ -1,11 +1,12 @@
 import { isTamsError } from '../src/core/errors.ts'
 import { yieldToOtherThreads } from '../src/core/thread-priority.ts'
 import { type PackedBatch, unpackBatch } from './batch-transfer.ts'
-import { Engine, memoryFailure } from './engine.ts'
-import type { Calls, EngineAnswer, EngineRequest, Failure, Loaded, LoadOrder, Method } from './engine-protocol.ts'
+import { Engine, LOADED, memoryFailure } from './engine.ts'
+import type { Calls, DeriveOrder, EngineAnswer, EngineRequest, Failure, Loaded, LoadOrder, Method } from './engine-protocol.ts'
 import { FlowIndex } from './flow-index.ts'
 import { ParquetWriter } from './formats/parquet.ts'
 import { type DerivedColumn, type LoadedTable, load } from './load.ts'
+import { quoteName } from './quote-name.ts'
 
 // The thread that DuckDB is used from: copying batches into tables and turning result chunks into rows would hold up requests.
 
@@ -82,15 +83,10 @@ const carryOut = async (call: Call): Promise<Calls[Method]['answers']> => {
     case 'open':
       engine = await Engine.open(call.asks)
       return null
-    case 'query': {
-      const abort = new AbortController()
-      queries.set(call.id, abort)
-      try {
-        return await opened().query({ ...call.asks, signal: abort.signal })
-      } finally {
-        queries.delete(call.id)
-      }
-    }
+    case 'query':
+      return abortable(call.id, (signal) => opened().query({ ...call.asks, signal }))
+    case 'derive':
+      return abortable(call.id, (signal) => deriveTable(call.asks, signal))
     case 'parse':
       return (await opened().parse(call.asks)) as null
     case 'memoryBytes':
@@ -113,6 +109,16 @@ const carryOut = async (call: Call): Promise<Calls[Method]['answers']> => {
       return null
     default:
       throw new Error(`unhandled ${call satisfies never}`)
+  }
+}
+
+const abortable = async <T>(id: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> => {
+  const abort = new AbortController()
+  queries.set(id, abort)
+  try {
+    return await work(abort.signal)
+  } finally {
+    queries.delete(id)
   }
 }
 
@@ -153,6 +159,22 @@ const loadTable = async (id: number, { name, columns, flow, idsUpTo = 0 }: LoadO
     loads.delete(id)
   }
 }
+
+const deriveTable = async ({ name, ...query }: DeriveOrder, signal: AbortSignal): Promise<Loaded> => {
+  const engine = opened()
+  const rows = await engine.derive(name, { ...query, signal })
+  const select = `select * from ${LOADED}.${quoteName(name)}`
+  tables.set(name, {
+    select,
+    rowsScanned: 0,
+    bytes: rows * DERIVED_ROW_BYTES,
+    drop: () => engine.run(`drop table if exists ${LOADED}.${quoteName(name)}`),
+  })
+  return { name, select, rowsScanned: 0, bytes: rows * DERIVED_ROW_BYTES }
+}
+
+// A key and a few numbers.
+const DERIVED_ROW_BYTES = 40
 
 /** Batches as they come; `undefined` ends them. */
 class Arrivals {

@@ -9,6 +9,8 @@ import {
   DuckDBInstance,
   DuckDBListValue,
   DuckDBMapValue,
+  type DuckDBPendingResult,
+  DuckDBPendingResultState,
   type DuckDBPreparedStatement,
   type DuckDBResult,
   DuckDBStructValue,
@@ -52,6 +54,11 @@ export interface Query {
 }
 
 export const LOADED = 'loaded'
+
+/** Why a query is being interrupted, if it is. */
+interface Stop {
+  readonly reason?: unknown
+}
 
 /**
  * DuckDB's lifetime: one in-memory database without access to files, network or extensions, and a connection for each query.
@@ -107,12 +114,24 @@ export class Engine {
   }
 
   async query(query: Query): Promise<ResultTable> {
-    const deadline = performance.now() + query.timeoutMs
-    await this.enter(query.signal, query.timeoutMs)
+    return this.onConnection(query, (connection, stop) => read(connection, query, stop))
+  }
+
+  /** Keeps the rows of a SELECT as the table `name`, and gives their number. */
+  async derive(name: string, query: Omit<Query, 'maxRows'>): Promise<number> {
+    const table = `${LOADED}.${quoteName(name)}`
     try {
-      return await this.onConnection(query, deadline)
-    } finally {
-      this.leave()
+      return await this.onConnection(query, async (connection) => {
+        const prepared = await connection.prepare(`create table ${table} as ${query.sql}`)
+        if (query.parameters) bind(prepared, query.parameters)
+        await inThisThread(prepared.start())
+        prepared.destroySync()
+        const counted = await connection.runAndReadAll(`select count(*)::double from ${table}`)
+        return Number(counted.getRows()[0]?.[0])
+      })
+    } catch (error) {
+      await this.run(`drop table if exists ${table}`)
+      throw error
     }
   }
 
@@ -121,7 +140,21 @@ export class Engine {
     this.instance.closeSync()
   }
 
-  private async onConnection(query: Query, deadline: number): Promise<ResultTable> {
+  private async onConnection<T>(query: Omit<Query, 'maxRows'>, work: (connection: DuckDBConnection, stop: Stop) => Promise<T>): Promise<T> {
+    const deadline = performance.now() + query.timeoutMs
+    await this.enter(query.signal, query.timeoutMs)
+    try {
+      return await this.interruptible(query, deadline, work)
+    } finally {
+      this.leave()
+    }
+  }
+
+  private async interruptible<T>(
+    query: Omit<Query, 'maxRows'>,
+    deadline: number,
+    work: (connection: DuckDBConnection, stop: Stop) => Promise<T>,
+  ): Promise<T> {
     const connection = await this.instance.connect()
     const stop: { reason?: unknown } = {}
     let watch: NodeJS.Timeout | undefined
@@ -138,9 +171,9 @@ export class Engine {
       query.signal?.throwIfAborted()
       for (const [name, select] of Object.entries(query.views ?? {}))
         await connection.run(`create temp view ${quoteName(name)} as ${select}`)
-      const table = await read(connection, query, stop)
+      const value = await work(connection, stop)
       if (stop.reason !== undefined) throw stop.reason
-      return table
+      return value
     } catch (error) {
       throw stop.reason ?? failure(error, query)
     } finally {
@@ -192,7 +225,7 @@ export const memoryFailure = (error: unknown): TamsError | undefined =>
     ? new TamsError('unprocessable', 'The query needs more memory than analytics may use; narrow it by filters', { cause: error })
     : undefined
 
-const failure = (error: unknown, query: Query): unknown => {
+const failure = (error: unknown, query: Pick<Query, 'userText'>): unknown => {
   const message = error instanceof Error ? error.message : String(error)
   const tooLarge = memoryFailure(error)
   if (tooLarge) return tooLarge
@@ -205,7 +238,7 @@ const failure = (error: unknown, query: Query): unknown => {
 
 const firstLine = (message: string): string => message.split('\n', 1).join().slice(0, 500)
 
-const read = async (connection: DuckDBConnection, query: Query, stop: { readonly reason?: unknown }): Promise<ResultTable> => {
+const read = async (connection: DuckDBConnection, query: Query, stop: Stop): Promise<ResultTable> => {
   const extracted = await connection.extractStatements(query.sql)
   if (extracted.count !== 1) throw new Error(`one statement is needed, not ${extracted.count}`)
   const prepared = await extracted.prepare(0)
@@ -213,9 +246,28 @@ const read = async (connection: DuckDBConnection, query: Query, stop: { readonly
     if (prepared.statementType !== StatementType.SELECT) throw new Error('only SELECT is possible')
     const { parameters } = query
     if (parameters) bind(prepared, parameters)
-    return await readRows(await prepared.stream(), query.maxRows, stop)
+    return await readRows(await inThisThread(prepared.startStream()), query.maxRows, stop)
   } finally {
     prepared.destroySync()
+  }
+}
+
+const TURN_MS = 10
+
+/**
+ * Runs a statement until it has its first rows, in this thread, whose priority is low. Left to itself the client does it in one of the
+ * threads that the runtime reads and writes files with, before requests and in their way.
+ */
+const inThisThread = async (pending: DuckDBPendingResult): Promise<DuckDBResult> => {
+  let since = performance.now()
+  for (;;) {
+    const state = pending.runTask()
+    if (state === DuckDBPendingResultState.RESULT_READY) return pending.getResult()
+    if (state === DuckDBPendingResultState.NO_TASKS_AVAILABLE) await Bun.sleep(1)
+    else if (performance.now() - since > TURN_MS) {
+      await new Promise((resolve) => setImmediate(resolve))
+      since = performance.now()
+    }
   }
 }
 
@@ -236,7 +288,7 @@ const bind = (prepared: DuckDBPreparedStatement, parameters: NonNullable<Query['
   prepared.bind(Object.fromEntries(values), Object.fromEntries(values.map(([name, value]) => [name, typeOf(value)])))
 }
 
-const readRows = async (result: DuckDBResult, maxRows: number, stop: { readonly reason?: unknown }): Promise<ResultTable> => {
+const readRows = async (result: DuckDBResult, maxRows: number, stop: Stop): Promise<ResultTable> => {
   const types = result.columnTypes()
   const columns = result.deduplicatedColumnNames().map((name, i) => columnOf(name, types[i]))
   const rows: Cell[][] = []

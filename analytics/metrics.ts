@@ -3,6 +3,7 @@ import { invalid } from '../src/core/errors.ts'
 import { everything } from '../src/core/predicate.ts'
 import type { DatasetName, DatasetRequest } from './datasets.ts'
 import { type Filters, flowRows, flowsMatching, objectRows, segmentRows } from './filters.ts'
+import type { Step } from './steps.ts'
 
 type Subject = 'segments' | 'objects' | 'flows'
 
@@ -118,7 +119,7 @@ export interface MeasureOptions {
   readonly group?: boolean
   /** Also gives `created`. */
   readonly created?: boolean
-  /** Also gives `id`: of the flow or object; of a segment its object's, with `flow_id` and `start_ns` beside it. */
+  /** Also gives the id of the flow or object; of a segment its flow's, with `start_ns` beside it. */
   readonly identity?: boolean
   /** Also gives the numbers by which `NAMED` finds it again: text is made only of what is shown. */
   readonly keys?: boolean
@@ -158,7 +159,7 @@ export const measure = (
 }
 
 const IDENTITY = {
-  segments: { selected: ['f.id as flow_id', 's.start_ns as start_ns', 's.object_id as object_id'] },
+  segments: { selected: ['f.id as flow_id', 's.start_ns as start_ns'] },
   flows: { selected: ['s.id as flow_id'] },
   objects: { selected: ['s.id as object_id'] },
 } as const satisfies Record<Subject, { readonly selected: readonly string[] }>
@@ -171,13 +172,19 @@ const KEYS = {
 
 /** Joins that lead from rows `v` with keys to their subject, and the columns of `IDENTITY` behind them. */
 export const NAMED = {
-  segments: {
-    join: 'join segments s on s.flow = v.flow and s.start_ns = v.start_ns join flows f on f.flow = v.flow',
-    columns: { flow_id: 'f.id', start_ns: 's.start_ns', object_id: 's.object_id' },
-  },
+  segments: { join: 'join flows f on f.flow = v.flow', columns: { flow_id: 'f.id', start_ns: 'v.start_ns' } },
   flows: { join: 'join flows s on s.flow = v.flow', columns: { flow_id: 's.id' } },
   objects: { join: 'join objects s on s.object = v.object', columns: { object_id: 's.id' } },
 } as const satisfies Record<Subject, { readonly join: string; readonly columns: Readonly<Record<string, string>> }>
+
+/** `named`: the ids of segments' objects, which are long to read, only in the flows whose ids `sql` gives. */
+export const objectsOfSegments = (filters: Filters, sql: string): Step => ({
+  kind: 'late',
+  name: 'named',
+  request: subjectRows('segments', ['start_ns', 'object_id'], filters),
+  column: 'flow_id',
+  sql,
+})
 
 const groupSql = (of: Subject, groupBy: string): { readonly sql: string } => {
   const groups: Readonly<Record<string, string>> = GROUPS[of]

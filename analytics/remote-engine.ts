@@ -2,7 +2,7 @@ import type { RecordBatch } from 'apache-arrow'
 import { TamsError } from '../src/core/errors.ts'
 import { packBatch } from './batch-transfer.ts'
 import type { EngineOptions, Query } from './engine.ts'
-import type { Calls, EngineAnswer, EngineRequest, Failure, Loaded, LoadOrder, Method } from './engine-protocol.ts'
+import type { Calls, DeriveOrder, EngineAnswer, EngineRequest, Failure, Loaded, LoadOrder, Method } from './engine-protocol.ts'
 import type { FlowDifference } from './flow-index.ts'
 import type { ResultTable } from './result.ts'
 
@@ -82,6 +82,11 @@ export class RemoteEngine {
       await answer.catch(() => {})
       throw error
     }
+  }
+
+  /** Keeps the rows of a SELECT. */
+  derive(order: DeriveOrder, signal?: AbortSignal): Promise<Loaded> {
+    return this.call('derive', order, signal)
   }
 
   async drop(table: string): Promise<void> {

@@ -5,10 +5,13 @@ import { quote } from '../src/core/uuid.ts'
 import type { DatasetRequest } from './datasets.ts'
 import type { Parameter } from './engine.ts'
 import type { FilterName, Filters } from './filters.ts'
+import type { Step } from './steps.ts'
 
 /** What answers a report: the data it needs, and one SQL text over them with bound parameters. */
 export interface Plan {
   readonly datasets: readonly DatasetRequest[]
+  /** What is made of them before the query, and kept as they are. */
+  readonly steps?: readonly Step[]
   readonly sql: string
   readonly bind?: Readonly<Record<string, Parameter>>
 }

@@ -4,12 +4,11 @@ import { isTamsError, TamsError } from '../src/core/errors.ts'
 import type { TableName } from '../src/storage/schema.ts'
 import type { Tables } from '../src/storage/tables.ts'
 import type { Log } from '../src/telemetry/log.ts'
-import type { DatasetRequest } from './datasets.ts'
 import type { Query } from './engine.ts'
 import type { Filters } from './filters.ts'
 import { Performance, type QueryMetric } from './performance.ts'
 import { RemoteEngine } from './remote-engine.ts'
-import type { Report } from './report.ts'
+import type { Plan, Report } from './report.ts'
 import type { ResultTable } from './result.ts'
 import { ResultCache } from './result-cache.ts'
 import { type Lease, TableCache } from './table-cache.ts'
@@ -23,8 +22,8 @@ export interface AnalyticsOptions {
   /** Default: one less than there are cores, so that requests are served meanwhile. */
   readonly threads: number | undefined
   /**
-   * Queries that run at a time; others wait. Each holds one of the threads that the runtime reads and writes files with (as many as
-   * cores): were all of them held, media would stand still. Default: one less than there are cores, at most 4.
+   * Queries that run at a time; others wait. They take turns in one thread, so more of them only make each slower and need more
+   * memory. Default: one less than there are cores, at most 4.
    */
   readonly concurrency: number | undefined
   /** For scan, load and query together. */
@@ -99,7 +98,7 @@ export class Analytics {
     }
     const query = { sql: plan.sql, maxRows: REPORT_ROWS, ...(plan.bind && { parameters: plan.bind }) }
     return this.measured(report.name, options, async (signal, deadline) => {
-      const { lease, table } = await this.execute(plan.datasets, query, options.refresh, signal, deadline)
+      const { lease, table } = await this.execute(plan, query, options.refresh, signal, deadline)
       return { lease, table, shape: report.shape, parameters: plan.parameters, key }
     })
   }
@@ -115,7 +114,7 @@ export class Analytics {
         const { engine } = await this.open()
         const plan = await planUserSql(engine, user)
         const query = { sql: user.sql, parameters: plan.parameters, maxRows: limit, userText: true }
-        const { lease, table } = await this.execute(plan.datasets, query, options.refresh, signal, deadline, plan.views)
+        const { lease, table } = await this.execute(plan, query, options.refresh, signal, deadline, plan.views)
         return { lease, table, shape: 'table', parameters: { limit } }
       },
       timeoutMs,
@@ -198,7 +197,7 @@ export class Analytics {
   }
 
   private async execute(
-    datasets: readonly DatasetRequest[],
+    { datasets, steps }: Pick<Plan, 'datasets' | 'steps'>,
     query: Omit<Query, 'timeoutMs' | 'signal' | 'views'>,
     refresh: boolean,
     signal: AbortSignal,
@@ -206,7 +205,7 @@ export class Analytics {
     views: (views: Readonly<Record<string, string>>) => Readonly<Record<string, string>> = (same) => same,
   ): Promise<{ readonly lease: Lease; readonly table: ResultTable }> {
     const { engine, cache } = await this.open()
-    const lease = await cache.acquire(datasets, { refresh, signal })
+    const lease = await cache.acquire(datasets, steps ?? [], { refresh, signal })
     try {
       const timeoutMs = Math.max(1, deadline - performance.now())
       return { lease, table: await engine.query({ ...query, views: views(lease.views), timeoutMs, signal }) }

@@ -1,11 +1,15 @@
-import { and, isIn, type Predicate } from '../src/core/predicate.ts'
+import type { RecordBatch } from 'apache-arrow'
+import { and, everything, isIn, type Predicate } from '../src/core/predicate.ts'
 import type { ColumnName, TableName } from '../src/storage/schema.ts'
 import type { ReadTx, Tables } from '../src/storage/tables.ts'
-import { type DatasetRequest, DELETED_ROWS, datasetOf, loadColumns, tablesRead } from './datasets.ts'
+import { type DatasetRequest, datasetOf, loadColumns, tablesRead } from './datasets.ts'
+import type { Query } from './engine.ts'
 import type { FlowColumn, Loaded } from './engine-protocol.ts'
 import { isEverything } from './filters.ts'
-import { type FlowDifference, NUMBERED_BY } from './flow-index.ts'
+import type { FlowDifference } from './flow-index.ts'
 import type { RemoteEngine } from './remote-engine.ts'
+import type { Step } from './steps.ts'
+import { differing, hasDeletedRows, isLinked, keyOf, linkColumns, textOf, versionsOf, withFlows } from './table-keys.ts'
 
 /** Tables loaded for one query, all of one snapshot. Until `release` they stay. */
 export interface Lease {
@@ -62,6 +66,11 @@ interface Entry {
 
 // A filter that leaves few flows goes into the scan of what belongs to them; above this it would be longer than useful.
 const PUSHED_FLOWS = 500
+// Above so many a scan of all rows is no slower than looking each of them up.
+const LATE_IDS = 300_000
+const IDS_OF_A_SCAN = 30_000
+// The signal ends it in time.
+const STEP_TIMEOUT_MS = 2 ** 31 - 1
 /** Above this share of the rows an increment saves little. */
 const INCREMENT_SHARE = 0.25
 
@@ -84,10 +93,14 @@ export class TableCache {
     private readonly maxBytes: number,
   ) {}
 
-  async acquire(requests: readonly DatasetRequest[], options: { readonly refresh: boolean; readonly signal: AbortSignal }): Promise<Lease> {
+  async acquire(
+    requests: readonly DatasetRequest[],
+    steps: readonly Step[],
+    options: { readonly refresh: boolean; readonly signal: AbortSignal },
+  ): Promise<Lease> {
     const wanted = withFlows(requests)
     if (!options.refresh) {
-      const lease = await this.tables.read((tx) => this.collect(tx, wanted, undefined))
+      const lease = await this.tables.read((tx) => this.collect(tx, wanted, steps, undefined))
       if (lease) return lease
     }
     // One load at a time: two queries that need the same table load it once, and memory is not taken twice.
@@ -97,7 +110,7 @@ export class TableCache {
     try {
       await before
       options.signal.throwIfAborted()
-      const lease = await this.tables.read((tx) => this.collect(tx, wanted, options))
+      const lease = await this.tables.read((tx) => this.collect(tx, wanted, steps, options))
       if (!lease) throw new Error('nothing was loaded')
       await this.evict()
       return lease
@@ -130,10 +143,12 @@ export class TableCache {
   private async collect(
     tx: ReadTx,
     requests: readonly DatasetRequest[],
+    steps: readonly Step[],
     loading: { readonly refresh: boolean; readonly signal: AbortSignal } | undefined,
   ): Promise<Lease | undefined> {
     const besideTrash = await hasDeletedRows(tx)
-    const versions = await versionsOf(tx, requests, besideTrash)
+    const late = steps.flatMap((step) => (step.kind === 'late' ? [step.request] : []))
+    const versions = await versionsOf(tx, [...requests, ...late], besideTrash)
     const held: Entry[] = []
     const views: Record<string, string> = {}
     let flows: Entry | undefined
@@ -144,11 +159,7 @@ export class TableCache {
     const release = (): void => {
       for (const entry of held.splice(0)) this.free(entry)
     }
-    const take = async (request: DatasetRequest): Promise<boolean> => {
-      const own = Object.fromEntries([...tablesRead(request, besideTrash)].map((table) => [table, versions[table] ?? '']))
-      const found = loading?.refresh ? undefined : this.find(request, own, flows)
-      if (!found && !loading) return false
-      const entry = found ?? (await this.load(tx, { ...request, besideTrash }, own, flows, loading))
+    const hold = (name: string, entry: Entry, found: boolean): void => {
       if (found) hits++
       else {
         rowsScanned += entry.rowsScanned
@@ -158,7 +169,24 @@ export class TableCache {
       entry.lastUse = ++this.uses
       held.push(entry)
       if (entry.index !== undefined) flows = entry
-      views[request.dataset] = entry.select
+      views[name] = entry.select
+    }
+    const take = async (request: DatasetRequest): Promise<boolean> => {
+      const own = Object.fromEntries([...tablesRead(request, besideTrash)].map((table) => [table, versions[table] ?? '']))
+      const found = loading?.refresh ? undefined : this.find(request, own, flows)
+      if (!found && !loading) return false
+      hold(request.dataset, found ?? (await this.load(tx, { ...request, besideTrash }, own, flows, loading)), found !== undefined)
+      return true
+    }
+    // A step rests on all that is there before it, by whatever that was made of.
+    const carryOut = async (step: Step): Promise<boolean> => {
+      const own = step.kind === 'late' ? keyOf(step.request) : textOf(step.bind ?? {})
+      const key = JSON.stringify([step.name, step.sql, own, held.map((entry) => textOf([entry.key, entry.numbering])).sort()])
+      const kept = loading?.refresh ? undefined : this.entries.get(key)
+      const found = kept && differing(kept.versions, versions).length === 0 ? kept : undefined
+      if (!found && !loading) return false
+      const entry = found ?? (await this.make(tx, step, { key, versions, views, flows, besideTrash }, loading?.signal))
+      hold(step.name, entry, found !== undefined)
       return true
     }
     const all = async (some: readonly DatasetRequest[]): Promise<boolean> => {
@@ -173,7 +201,9 @@ export class TableCache {
       const isFlows = ({ dataset }: DatasetRequest): boolean => dataset === 'flows'
       // What belongs to flows needs their numbering; otherwise scans may run side by side.
       const complete = (await all(requests.filter(isFlows))) && (await all(requests.filter((each) => !isFlows(each))))
-      if (!complete) {
+      let made = complete
+      for (const step of steps) made &&= await carryOut(step)
+      if (!made) {
         release()
         return undefined
       }
@@ -182,9 +212,9 @@ export class TableCache {
       throw error
     }
     this.hits += hits
-    this.misses += requests.length - hits
-    const loadMs = performance.now() - began
-    return { views, versions, rowsScanned, bytesLoaded, loadMs, hits, misses: requests.length - hits, release }
+    const misses = requests.length + steps.length - hits
+    this.misses += misses
+    return { views, versions, rowsScanned, bytesLoaded, loadMs: performance.now() - began, hits, misses, release }
   }
 
   private find(request: DatasetRequest, versions: Readonly<Record<string, string>>, flows: Entry | undefined): Entry | undefined {
@@ -238,7 +268,7 @@ export class TableCache {
     const index = `i${++this.names}`
     const { like, same } = numbers ? this.likeFlows(request, versions) : { same: false }
     const flow: FlowColumn | undefined = numbers ? { kind: 'numbering', index, like: like?.index } : linking(link, flows)
-    const table = await this.scan(tx, request, few ? isIn('flow_id', few) : undefined, flow, signal)
+    const table = await this.scan(tx, request, [few ? isIn('flow_id', few) : everything], flow, signal)
     if (flow?.kind === 'linking' && flows) flows.users++
     return {
       ...this.entryOf(request, versions),
@@ -281,7 +311,7 @@ export class TableCache {
     signal: AbortSignal | undefined,
   ): Promise<Entry> {
     const flow = linking(datasetOf(request.dataset).link, flows)
-    const table = changed.length === 0 ? undefined : await this.scan(tx, request, isIn('flow_id', changed), flow, signal)
+    const table = changed.length === 0 ? undefined : await this.scan(tx, request, [isIn('flow_id', changed)], flow, signal)
     base.users++
     this.increments++
     const kept = former.length === 0 ? base.select : `select * from (${base.select}) where flow not in (${former.join(', ')})`
@@ -296,19 +326,52 @@ export class TableCache {
     }
   }
 
+  private async make(
+    tx: ReadTx,
+    step: Step,
+    { key, versions, views, flows, besideTrash }: StepBase,
+    signal: AbortSignal | undefined,
+  ): Promise<Entry> {
+    const query = { sql: step.sql, views: { ...views }, timeoutMs: STEP_TIMEOUT_MS }
+    const flow = step.kind === 'late' ? linking(datasetOf(step.request.dataset).link, flows) : undefined
+    const table =
+      step.kind === 'derived'
+        ? await this.engine.derive({ ...query, ...(step.bind && { parameters: step.bind }), name: `t${++this.names}` }, signal)
+        : await this.scan(tx, { ...step.request, besideTrash }, await this.idLists(step.column, query, signal), flow, signal)
+    const { select, rowsScanned, bytes } = table
+    const order = ++this.uses
+    const former = this.entries.get(key)
+    const entry: Entry = { key, rowsKey: key, loaded: order, versions, users: 0, lastUse: order, table, select, rowsScanned, bytes }
+    this.rowsLoaded += rowsScanned
+    this.entries.set(key, entry)
+    if (former) this.retire(former)
+    return entry
+  }
+
+  /** Conditions that together choose the rows with the ids that a query gives. */
+  private async idLists(column: string, query: Omit<Query, 'maxRows'>, signal: AbortSignal | undefined): Promise<readonly Predicate[]> {
+    const { rows } = await this.engine.query({ ...query, maxRows: LATE_IDS + 1, signal })
+    if (rows.length > LATE_IDS) return [everything]
+    const ids = rows.map(([id]) => String(id)).sort()
+    return Array.from({ length: Math.ceil(ids.length / IDS_OF_A_SCAN) }, (_, i) =>
+      isIn(column, ids.slice(i * IDS_OF_A_SCAN, (i + 1) * IDS_OF_A_SCAN)),
+    )
+  }
+
+  /** `parts`: conditions of which each row fulfils one at most. */
   private scan(
     tx: ReadTx,
     request: LoadRequest,
-    more: Predicate | undefined,
+    parts: readonly Predicate[],
     flow: FlowColumn | undefined,
     signal: AbortSignal | undefined,
   ): Promise<Loaded> {
     const { link, table, live, liveBesideTrash } = datasetOf(request.dataset)
-    const where = and(request.besideTrash && liveBesideTrash ? liveBesideTrash : live, request.where, ...(more ? [more] : []))
+    const where = and(request.besideTrash && liveBesideTrash ? liveBesideTrash : live, request.where)
     const columns = [...new Set([...request.columns, ...linkColumns(link)])] as ColumnName<TableName>[]
     return this.engine.load(
       { name: `t${++this.names}`, columns: loadColumns(request.dataset, request.columns), flow, idsUpTo: PUSHED_FLOWS },
-      tx.scan(table as TableName, { columns, where, ...(signal && { signal }) }),
+      scanParts(parts, (part) => tx.scan(table as TableName, { columns, where: and(where, part), ...(signal && { signal }) })),
     )
   }
 
@@ -373,21 +436,26 @@ interface LoadRequest extends DatasetRequest {
   readonly besideTrash: boolean
 }
 
+interface StepBase {
+  readonly key: string
+  readonly versions: Readonly<Record<string, string>>
+  readonly views: Readonly<Record<string, string>>
+  readonly flows: Entry | undefined
+  readonly besideTrash: boolean
+}
+
+async function* scanParts(
+  parts: readonly Predicate[],
+  scan: (part: Predicate) => AsyncIterable<RecordBatch>,
+): AsyncGenerator<RecordBatch, void, undefined> {
+  for (const part of parts) yield* scan(part)
+}
+
 interface Change {
   readonly base: Entry
   readonly flows: Entry
   readonly difference: FlowDifference
 }
-
-const LINKS = ['flow_id', 'timeline_id'] as const
-
-const linkColumns = (link: string | undefined): readonly string[] => {
-  if (link === undefined) return []
-  if (link === 'numbers flows') return NUMBERED_BY
-  return link === 'of flows, hiding' ? [...LINKS, 'start_ns'] : LINKS
-}
-
-const isLinked = ({ dataset }: DatasetRequest): boolean => datasetOf(dataset).link?.startsWith('of flows') ?? false
 
 // Filtering by flows only helps where there is such a filter: else all flows would be named.
 const pushedFlows = (request: DatasetRequest, flows: Entry | undefined): readonly string[] | undefined =>
@@ -397,37 +465,3 @@ const linking = (link: string | undefined, flows: Entry | undefined): FlowColumn
   link === undefined || flows?.index === undefined
     ? undefined
     : { kind: 'linking', index: flows.index, hiding: link === 'of flows, hiding' }
-
-/** Names of tables whose versions differ. */
-const differing = (before: Readonly<Record<string, string>>, now: Readonly<Record<string, string>>): string[] =>
-  [...new Set([...Object.keys(before), ...Object.keys(now)])].filter((name) => before[name] !== now[name])
-
-/**
- * With the flows in front of what belongs to them. One query can have only one numbering, so where it asks for flows itself, the
- * linked datasets belong to those.
- */
-const withFlows = (requests: readonly DatasetRequest[]): readonly DatasetRequest[] => {
-  const linked = requests.find(isLinked)
-  const own = requests.find(({ dataset }) => dataset === 'flows')
-  const flows: DatasetRequest | undefined =
-    own ?? (linked && { dataset: 'flows', columns: [], where: linked.flows, flows: { kind: 'and', terms: [] } })
-  const rest = requests
-    .filter(({ dataset }) => dataset !== 'flows')
-    .map((request) => (datasetOf(request.dataset).link && flows ? { ...request, flows: flows.where } : request))
-  return flows ? [flows, ...rest] : rest
-}
-
-const keyOf = ({ dataset, columns, where, flows }: DatasetRequest): string =>
-  JSON.stringify([dataset, [...columns].sort(), where, flows], (_, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value))
-
-const hasDeletedRows = async (tx: ReadTx): Promise<boolean> => {
-  for (const { table, where } of DELETED_ROWS) if ((await tx.count(table, where, { atMost: 1 })) > 0) return true
-  return false
-}
-
-const versionsOf = async (tx: ReadTx, requests: readonly DatasetRequest[], besideTrash: boolean): Promise<Record<string, string>> => {
-  const tables = new Set(requests.flatMap((request) => [...tablesRead(request, besideTrash)]))
-  const versions: Record<string, string> = {}
-  for (const table of tables) versions[table] = await tx.version(table)
-  return versions
-}

@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { MetricParameter, measure, metricOf, NAMED } from '../metrics.ts'
+import { MetricParameter, measure, metricOf, NAMED, objectsOfSegments } from '../metrics.ts'
 import { report } from '../report.ts'
 import { ALL_FILTERS, DEFAULT_METRIC, LimitParameter, Nullable, Real, Text, Whole } from './shared.ts'
 
@@ -36,30 +36,41 @@ export const anomalies = report({
   plan: ({ metric, method, threshold, n }, filters) => {
     const { select } = measure(metric, filters, { keys: true })
     const { datasets } = measure(metric, filters, { identity: true })
-    const { join, columns } = NAMED[metricOf(metric).of]
+    const { of } = metricOf(metric)
+    const ofSegments = of === 'segments'
+    const { join, columns } = NAMED[of]
     const shown: Readonly<Record<string, string>> = columns
     const column = (name: string, type: string) => `${shown[name] ?? `null::${type}`} as ${name}`
-    return {
-      datasets,
-      bind: { threshold, n: BigInt(n) },
-      sql: `
+    const found = `
         with measured as (${select}),
         ${method === 'zscore' ? Z_SCORE : MAD},
-        found as (
+        far as (
           select measured.*, centre, (value - centre) / spread as score
           from measured, typical
           where value is not null and spread > 0 and abs(value - centre) / spread >= $threshold
+        ),
+        named as (
+          select
+            ${ofSegments ? 'v.flow,' : ''}
+            ${column('flow_id', 'varchar')},
+            ${column('start_ns', 'bigint')},
+            ${column('object_id', 'varchar')},
+            v.value,
+            v.centre as expected,
+            v.score
+          from far v ${join}
         )
-        select
-          ${column('flow_id', 'varchar')},
-          ${column('start_ns', 'bigint')},
-          ${column('object_id', 'varchar')},
-          v.value,
-          v.centre as expected,
-          v.score
-        from found v ${join}
-        order by abs(v.score) desc, flow_id, start_ns, object_id
-        limit $n`,
+        select * from named order by abs(score) desc, flow_id, start_ns, object_id limit $n`
+    return {
+      datasets,
+      steps: [
+        { kind: 'derived', name: 'found', sql: found, bind: { threshold, n: BigInt(n) } },
+        ...(ofSegments ? [objectsOfSegments(filters, 'select distinct flow_id from found')] : []),
+      ],
+      sql: `
+        select found.flow_id, found.start_ns, ${ofSegments ? 'named' : 'found'}.object_id, value, expected, score
+        from found ${ofSegments ? 'join named on named.flow = found.flow and named.start_ns = found.start_ns' : ''}
+        order by abs(score) desc, found.flow_id, found.start_ns, found.object_id`,
     }
   },
 })

@@ -3,7 +3,7 @@ import { invalid } from '../../src/core/errors.ts'
 import { eq, everything } from '../../src/core/predicate.ts'
 import { isUuid, quote } from '../../src/core/uuid.ts'
 import { request } from '../datasets.ts'
-import { objectRows } from '../filters.ts'
+import { isEverything, objectRows } from '../filters.ts'
 import { report } from '../report.ts'
 import { FLOW_FILTERS, Nullable, Real, Text, Whole } from './shared.ts'
 
@@ -30,26 +30,44 @@ export const cost = report({
     price_per_gigabyte: Real,
     cost_per_month: Real,
   }),
-  plan: ({ price, prices }, filters) => ({
-    datasets: [
-      request('objects', ['id', 'size'], objectRows(filters)),
-      request(
-        'object_instances',
-        ['storage_id', 'object_id', 'size'],
-        filters.storageBackendId === undefined ? everything : eq('storage_id', filters.storageBackendId),
+  plan: ({ price, prices }, filters) => {
+    const { storageBackendId: _, ...others } = filters
+    const chosen = objectRows(others)
+    // Where all objects count, few do not, and few instances have no size of their own.
+    const all = isEverything(chosen)
+    const objects = request('objects', ['id', 'size'], chosen)
+    return {
+      datasets: [
+        all ? request('uncounted_objects', ['id']) : objects,
+        request(
+          'object_instances',
+          ['storage_id', 'object_id', 'size'],
+          filters.storageBackendId === undefined ? everything : eq('storage_id', filters.storageBackendId),
+        ),
+        request('storage_backends', ['id', 'label']),
+      ],
+      steps: all
+        ? [
+            {
+              kind: 'late',
+              name: 'objects',
+              request: objects,
+              column: 'id',
+              sql: 'select distinct object_id from object_instances where size is null',
+            },
+          ]
+        : [],
+      bind: { price, prices: JSON.stringify(parsePrices(prices)) },
+      sql: `
+      with counted as (
+        select i.storage_id, coalesce(i.size, o.size) as size
+        from object_instances i
+          ${all ? 'anti join uncounted_objects u on u.object = i.object left' : ''} join objects o on o.object = i.object
       ),
-      request('storage_backends', ['id', 'label']),
-    ],
-    bind: { price, prices: JSON.stringify(parsePrices(prices)) },
-    sql: `
-      with stored as (
-        select
-          i.storage_id,
-          count(*) as objects,
-          coalesce(sum(coalesce(i.size, o.size)), 0) as bytes,
-          count(*) filter (coalesce(i.size, o.size) is null) as unknown_size_objects
-        from object_instances i join objects o on o.object = i.object
-        group by i.storage_id
+      stored as (
+        select storage_id, count(*) as objects, coalesce(sum(size), 0) as bytes, count(*) - count(size) as unknown_size_objects
+        from counted
+        group by storage_id
       ),
       prices as (select unnest(from_json($prices::varchar, '[{"id":"VARCHAR","price":"DOUBLE"}]'), recursive := true)),
       priced as (
@@ -66,7 +84,8 @@ export const cost = report({
         bytes::double / 1e9 * per_gigabyte as cost_per_month
       from priced
       order by cost_per_month desc, bytes desc, storage_id`,
-  }),
+    }
+  },
 })
 
 const parsePrices = (text: string): { readonly id: string; readonly price: number }[] =>

@@ -31,7 +31,7 @@ export const percentiles = report({
       datasets,
       bind: { n: BigInt(n) },
       sql: `
-        with measured as (${select}),
+        with measured as not materialized (${select}),
         ${describedSql('measured', [0.25, 0.5, 0.75, 0.9, 0.95, 0.99])}
         select
           grp as "group",

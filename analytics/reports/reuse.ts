@@ -23,21 +23,28 @@ export const reuse = report({
     // Which segments count is what the filters say; of their objects only the size is needed.
     const { startUs: _start, endUs: _end, ...others } = filters
     return {
-      datasets: [
-        request('segments', ['object_id'], segmentRows(filters), flowsMatching(filters)),
-        request('objects', ['id', 'size'], objectRows(others)),
+      datasets: [request('segments', ['object_id'], segmentRows(filters), flowsMatching(filters))],
+      steps: [
+        { kind: 'derived', name: 'reused', sql: REUSED },
+        {
+          kind: 'late',
+          name: 'objects',
+          request: request('objects', ['id', 'size'], objectRows(others)),
+          column: 'id',
+          sql: 'select object_id from reused',
+        },
       ],
       bind: { n: BigInt(n) },
       sql: `
-        with used as (select object, count(*) as segments from segments group by object),
-        counted as (select count(*) as used_objects, count(*) filter (segments > 1) as reused_objects from used),
-        several as (
-          select object, any_value(object_id) as object_id, count(*) as segments, count(distinct flow) as flows
-          from segments where object in (select object from used where segments > 1) group by object
+        with counted as (
+          select
+            ((select count(*) from segments) - coalesce(sum(segments - 1), 0))::bigint as used_objects,
+            count(*) as reused_objects
+          from reused
         ),
         sized as (
           select s.object_id, s.segments, s.flows, o.size, (o.size::hugeint * (s.flows - 1)) as bytes_saved
-          from several s left join objects o on o.object = s.object
+          from reused s left join objects o on o.object = s.object
         ),
         most as (select * from sized order by bytes_saved desc nulls last, segments desc, object_id limit $n)
         select
@@ -50,3 +57,9 @@ export const reuse = report({
     }
   },
 })
+
+const REUSED = `
+  with several as (select object from segments group by object having count(*) > 1)
+  select s.object, any_value(s.object_id) as object_id, count(*) as segments, count(distinct s.flow) as flows
+  from segments s semi join several r on r.object = s.object
+  group by s.object`

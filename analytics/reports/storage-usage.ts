@@ -30,14 +30,18 @@ export const storageUsage = report({
     bind: { n: BigInt(n) },
     sql: `
       with access as (
-        select object, sum(signed_count + read_count)::bigint as accesses from object_access group by object
+        select object, sum(signed_count + read_count)::bigint as access_count from object_access group by object
       ),
-      used as (
-        select o.object, coalesce(a.accesses, 0) as access_count, o.size from objects o left join access a on a.object = o.object
+      -- Most objects are never asked for: they are only counted, and the first of them listed.
+      asked as materialized (
+        select o.object, a.access_count, o.size from access a join objects o on o.object = a.object
+      ),
+      unasked as (
+        select o.object, 0 as access_count, o.size from objects o anti join access a on a.object = o.object order by o.object limit $n
       ),
       -- Of equal ones the first by key, which is a number: for most ids that is the order of their text.
-      most as (select * from used order by access_count desc, object limit $n),
-      least as (select * from used order by access_count, object limit $n),
+      most as (select * from (from asked union all from unasked) order by access_count desc, object limit $n),
+      least as (select * from (from asked union all from unasked) order by access_count, object limit $n),
       named as (
         select o.object, o.id as object_id
         from (select object from most union select object from least) shown join objects o on o.object = shown.object
@@ -56,13 +60,13 @@ export const storageUsage = report({
         count(*) - count(size) as unknown_size_objects,
         coalesce((select most from listed), []) as most_accessed,
         coalesce((select least from listed), []) as least_accessed,
-        avg(access_count) as average_access_count,
+        (select coalesce(sum(access_count), 0) from asked)::double / nullif(count(*), 0) as average_access_count,
         {
           'small': count(*) filter (size < 1000000),
           'medium': count(*) filter (size >= 1000000 and size < 100000000),
           'large': count(*) filter (size >= 100000000 and size < 1000000000),
           'xlarge': count(*) filter (size >= 1000000000)
         } as size_distribution
-      from used`,
+      from objects`,
   }),
 })

@@ -26,7 +26,7 @@ export const timeRangeAnalysis = report({
   plan: (_, filters) => ({
     datasets: [request('segments', ['start_ns', 'end_ns'], segmentRows(filters), flowsMatching(filters))],
     sql: `
-      with durations as (select null as grp, ${secondsSql('end_ns::hugeint - start_ns')} as value from segments),
+      with durations as not materialized (select null as grp, ${secondsSql('end_ns::hugeint - start_ns')} as value from segments),
       ${describedSql('durations', [0.25, 0.5, 0.75, 0.95])},
       extent as (select min(start_ns) as first, max(end_ns) as last, count(distinct flow) as flows from segments)
       select

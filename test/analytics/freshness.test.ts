@@ -54,6 +54,26 @@ describe('what is kept', () => {
     expect(await ask('/time-range-analysis')).toMatchObject({ cache: 'none', count: model.segments.length })
   })
 
+  test('is also what a report makes of its tables beforehand', async () => {
+    const used = async () => {
+      const { used_objects, query } = await open.get('/reuse')
+      return { used_objects, cache: (query as Json).cache, scanned: (query as Json).rows_scanned }
+    }
+    const { used_objects } = await used()
+    expect(await used()).toEqual({ used_objects, cache: 'result', scanned: 0 })
+    open.analytics.forgetResults()
+    expect(await used()).toEqual({ used_objects, cache: 'tables', scanned: 0 })
+    const [gone] = model.segments
+    if (!gone) throw new Error('there are no segments')
+    await open.tables.write(async (tx) => {
+      await tx.delete('segments', eq('object_id', gone.object_id))
+      for (const { row } of model.flows) await tx.update('flows', eq('id', row.id), { segments_updated: NOW_US })
+    })
+    expect(await used()).toMatchObject({ used_objects: Number(used_objects) - 1, cache: 'none' })
+    await open.fill(model.rows)
+    expect(await used()).toMatchObject({ used_objects, cache: 'none' })
+  })
+
   test('notices that a flow was deleted although no segment was', async () => {
     await ask('/time-range-analysis')
     const flowId = model.segments[0]?.flow_id ?? ''

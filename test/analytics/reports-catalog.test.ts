@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, setDefaultTimeout, test } from 'bun:test'
 import { createHash } from 'node:crypto'
-import * as fc from 'fast-check'
 import { exactInteger, timeText } from '../../analytics/result.ts'
 import { retentionOffsetNs, TAI_AHEAD_SECONDS } from '../../src/core/retention.ts'
 import { formatTimestamp } from '../../src/core/timestamp.ts'
-import { BACKENDS, BASE_US, emptyModel, FORMATS, id, type Model, models } from './model.ts'
+import { BACKENDS, BASE_US, FORMATS, id } from './model.ts'
 import { NOW_US, type OpenAnalytics, openAnalytics, sameNumbers, withoutQuery } from './open.ts'
+import { forStores } from './stores.ts'
 
 // Many small stores, on machines that may be busy.
 setDefaultTimeout(60_000)
@@ -15,18 +15,6 @@ beforeAll(async () => {
   open = await openAnalytics()
 })
 afterAll(() => open.close())
-
-const RUNS = 20
-
-/** Holds for the empty store and for many small ones. */
-const forStores = async (check: (model: Model) => Promise<void>): Promise<void> => {
-  const holds = async (model: Model) => {
-    await open.fill(model.rows)
-    await check(model)
-  }
-  await holds(emptyModel())
-  await fc.assert(fc.asyncProperty(models, holds), { numRuns: RUNS })
-}
 
 const total = (values: readonly (bigint | null)[]): bigint => values.reduce<bigint>((sum, value) => sum + (value ?? 0n), 0n)
 const tally = (names: readonly (string | null)[]): Record<string, number> => {
@@ -42,7 +30,7 @@ const range = (starts: readonly (bigint | null)[], ends: readonly (bigint | null
 
 describe('flow-usage', () => {
   test('counts live flows and the bytes of the objects that they use, each once', () =>
-    forStores(async ({ flows, objects, uses }) => {
+    forStores(open, async ({ flows, objects, uses }) => {
       const used = new Set([...uses.values()].flatMap((ids) => [...ids]))
       const bytes = total(objects.filter((object) => used.has(object.id)).map(({ size }) => size))
       sameNumbers(withoutQuery(await open.get('/flow-usage')), {
@@ -54,7 +42,7 @@ describe('flow-usage', () => {
     }))
 
   test('is about the flows that the filters leave', () =>
-    forStores(async ({ flows }) => {
+    forStores(open, async ({ flows }) => {
       const count = async (filter: string): Promise<unknown> => (await open.get(`/flow-usage?${filter}`)).total_flows
       const expected = (holds: (flow: (typeof flows)[number]) => boolean) => flows.filter(holds).length
       sameNumbers(
@@ -93,7 +81,7 @@ describe('flow-usage', () => {
     }))
 
   test('finds flows by the backend that holds one of their objects', () =>
-    forStores(async ({ flows, uses, rows }) => {
+    forStores(open, async ({ flows, uses, rows }) => {
       const stored = new Set(rows.object_instances.filter((row) => row.storage_id === BACKENDS[1]).map((row) => row.object_id))
       const expected = flows.filter(({ row }) => [...(uses.get(row.id) ?? [])].some((object) => stored.has(object)))
       sameNumbers((await open.get(`/flow-usage?storage_backend_id=${BACKENDS[1]}`)).total_flows, expected.length)
@@ -104,7 +92,7 @@ describe('flow-usage', () => {
 const keyOf = (objectId: string): string => createHash('md5').update(objectId).digest('hex')
 
 test('storage-usage sums real sizes and orders objects by access', () =>
-  forStores(async ({ objects, rows }) => {
+  forStores(open, async ({ objects, rows }) => {
     const sizes = objects.flatMap(({ size }) => (size === null ? [] : [size]))
     const accessed = objects.map(({ id: object_id, size }) => ({
       object_id,
@@ -135,7 +123,7 @@ test('storage-usage sums real sizes and orders objects by access', () =>
   }))
 
 test('catalog-summary counts what is live and what is in the trash', () =>
-  forStores(async ({ rows, flows, objects, segments }) => {
+  forStores(open, async ({ rows, flows, objects, segments }) => {
     const created = [...rows.sources, ...flows.map(({ row }) => row), ...objects].map((row) => row.created)
     const extreme = (pick: (a: bigint, b: bigint) => boolean) =>
       created.length === 0 ? null : timeText(created.reduce((best, us) => (pick(us, best) ? us : best)))
@@ -168,7 +156,7 @@ test('catalog-summary counts what is live and what is in the trash', () =>
   }))
 
 test('tag-usage counts flows per value, an empty list as null', () =>
-  forStores(async ({ flows }) => {
+  forStores(open, async ({ flows }) => {
     const counts = new Map<string, { name: string; value: string | null; flows: number }>()
     for (const { tags } of flows)
       for (const [name, values] of Object.entries(tags))
@@ -187,8 +175,19 @@ test('tag-usage counts flows per value, an empty list as null', () =>
     sameNumbers((await open.rows('/tag-usage?q=si')).sort(order), expected('si'))
   }))
 
+test('tag-usage counts tags of the segments that a reader sees', () =>
+  forStores(open, async ({ rows, segments: seen }) => {
+    const tag = { entity_type: 'segment', deletion_id: '', name: 'take', position: 0, value_prefix: '1', value: '1', empty_list: false }
+    const segments = rows.segments.map((row, index) => ({ ...row, tags: '{"take":"1"}', tag_id: `tag ${index}` }))
+    await open.fill({ ...rows, segments, tags: segments.map(({ tag_id }) => ({ ...tag, entity_id: tag_id })) })
+    const used = { name: 'take', value: '1', sources: 0, flows: 0, segments: seen.length, total: seen.length }
+    for (const query of ['', '?entity_type=segment', '?q=ta'])
+      sameNumbers(await open.rows(`/tag-usage${query}`), seen.length === 0 ? [] : [used])
+    sameNumbers(await open.rows('/tag-usage?entity_type=flow'), [])
+  }))
+
 test('cost adds up the objects of each backend at its price', () =>
-  forStores(async ({ objects, rows }) => {
+  forStores(open, async ({ objects, rows }) => {
     const expected = BACKENDS.flatMap((backend, i) => {
       const ids = new Set(rows.object_instances.filter((row) => row.storage_id === backend).map((row) => row.object_id))
       const stored = objects.filter((object) => ids.has(object.id))
@@ -215,7 +214,7 @@ test('cost adds up the objects of each backend at its price', () =>
   }))
 
 test('orphans are the registered objects that no live flow uses', () =>
-  forStores(async ({ objects, uses }) => {
+  forStores(open, async ({ objects, uses }) => {
     const used = new Set([...uses.values()].flatMap((ids) => [...ids]))
     const lost = objects.filter((object) => !used.has(object.id))
     const answer = await open.get('/orphans')
@@ -226,7 +225,7 @@ test('orphans are the registered objects that no live flow uses', () =>
   }))
 
 test('reuse counts the segments and flows of each object, hidden segments left out', () =>
-  forStores(async ({ segments, objects }) => {
+  forStores(open, async ({ segments, objects }) => {
     const used = [...new Set(segments.map((row) => row.object_id))].map((object_id) => {
       const mine = segments.filter((row) => row.object_id === object_id)
       const flows = new Set(mine.map((row) => row.flow_id)).size
@@ -255,7 +254,7 @@ test('reuse counts the segments and flows of each object, hidden segments left o
   }))
 
 test('retention-outlook tells what is due by the retention tags', () =>
-  forStores(async ({ flows, segments }) => {
+  forStores(open, async ({ flows, segments }) => {
     const seconds = (values: readonly string[] | undefined): number | null => {
       const ns = retentionOffsetNs(values)
       return ns === undefined ? null : Number(ns) / 1e9

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import * as fc from 'fast-check'
 import { exactInteger, timeText } from '../../analytics/result.ts'
-import { emptyModel, type Model, models, objectOf } from './model.ts'
+import { emptyModel, type Model, objectOf } from './model.ts'
 import { type Json, type OpenAnalytics, openAnalytics, sameNumbers, withoutQuery } from './open.ts'
+import { forStores } from './stores.ts'
 
 // Many small stores, on machines that may be busy.
 setDefaultTimeout(60_000)
@@ -12,15 +12,6 @@ beforeAll(async () => {
   open = await openAnalytics()
 })
 afterAll(() => open.close())
-
-const forStores = async (check: (model: Model) => Promise<void>): Promise<void> => {
-  const holds = async (model: Model) => {
-    await open.fill(model.rows)
-    await check(model)
-  }
-  await holds(emptyModel())
-  await fc.assert(fc.asyncProperty(models, holds), { numRuns: 20 })
-}
 
 const durations = ({ segments }: Model): number[] => segments.map((row) => Number(row.end_ns - row.start_ns) / 1e9)
 const rates = ({ flows }: Model): number[] => flows.flatMap(({ row }) => (row.avg_bit_rate === null ? [] : [Number(row.avg_bit_rate)]))
@@ -66,7 +57,7 @@ const byGroup = (a: Json, b: Json) => (String(a.group) < String(b.group) ? -1 : 
 
 describe('percentiles', () => {
   test('lie between values by linear interpolation, nulls left out', () =>
-    forStores(async (model) => {
+    forStores(open, async (model) => {
       sameNumbers(await open.rows('/percentiles'), [percentileRow(null, durations(model))])
       sameNumbers(await open.rows('/percentiles?metric=avg_bit_rate'), [percentileRow(null, rates(model))])
       sameNumbers(await open.rows('/percentiles?metric=object_size'), [percentileRow(null, sizes(model))])
@@ -79,7 +70,7 @@ describe('percentiles', () => {
     }))
 
   test('are made per group', () =>
-    forStores(async (model) => {
+    forStores(open, async (model) => {
       const groups = new Map<string, number[]>()
       for (const segment of model.segments) {
         const format = model.flows.find(({ row }) => row.id === segment.flow_id)?.row.format ?? ''
@@ -109,7 +100,7 @@ const sized = ({ objects }: Model) => objects.flatMap(({ created, size }) => (si
 
 describe('trends', () => {
   test.each(['sum', 'mean'] as const)('fit a line to the daily %s and prolong it', (statistic) =>
-    forStores(async (model) => {
+    forStores(open, async (model) => {
       const steps = daily(sized(model), statistic === 'sum' ? sum : mean)
       const points = steps.flatMap(({ value }, x) => (value === null ? [] : [{ x, value }]))
       const fit = line(
@@ -142,7 +133,7 @@ describe('trends', () => {
 })
 
 test('moving-average smooths over the last steps, empty ones included', () =>
-  forStores(async (model) => {
+  forStores(open, async (model) => {
     const steps = daily(sized(model), sum)
     const values = steps.map(({ value }) => value ?? 0)
     const recent = (i: number) => values.slice(Math.max(0, i - 2), i + 1)
@@ -163,7 +154,7 @@ test('moving-average smooths over the last steps, empty ones included', () =>
 
 describe('anomalies', () => {
   test.each(['zscore', 'mad'] as const)('are what lies far from the others by %s', (method) =>
-    forStores(async (model) => {
+    forStores(open, async (model) => {
       const values = durations(model)
       const centre = (method === 'zscore' ? mean(values) : quantile(values, 0.5)) ?? 0
       const width =
@@ -199,7 +190,7 @@ describe('anomalies', () => {
 })
 
 test('correlation is that of the objects that have both values', () =>
-  forStores(async (model) => {
+  forStores(open, async (model) => {
     const pairs = model.objects.flatMap(({ size, start_ns, end_ns }) =>
       size === null || start_ns === null || end_ns === null ? [] : [[Number(end_ns - start_ns) / 1e9, Number(size)] as const],
     )
@@ -240,7 +231,7 @@ test('thousands of different values are counted as right as a few', async () => 
 
 describe('distribution', () => {
   test('puts each value into one of the bins that were asked for', () =>
-    forStores(async (model) => {
+    forStores(open, async (model) => {
       const values = durations(model)
       const edges = [0, 1, 2, 2.5, 1e12]
       const bins = edges.slice(1).map((upper, i) => {
@@ -252,7 +243,7 @@ describe('distribution', () => {
     }))
 
   test('makes equal bins that hold every value', () =>
-    forStores(async (model) => {
+    forStores(open, async (model) => {
       const values = sizes(model)
       const rows = await open.rows('/distribution?metric=object_size&bins=4')
       expect(rows).toHaveLength(values.length === 0 ? 0 : new Set(values).size === 1 ? 1 : 4)
@@ -272,7 +263,7 @@ describe('distribution', () => {
 
 describe('top-n', () => {
   test('ranks groups by a statistic of their values', () =>
-    forStores(async (model) => {
+    forStores(open, async (model) => {
       const groups = model.flows.flatMap(({ row }) => {
         const mine = model.segments.filter((segment) => segment.flow_id === row.id)
         const values = mine.map((segment) => Number(segment.end_ns - segment.start_ns) / 1e9)
@@ -285,7 +276,7 @@ describe('top-n', () => {
     }))
 
   test('ranks single things without a group', () =>
-    forStores(async (model) => {
+    forStores(open, async (model) => {
       const expected = model.flows
         .flatMap(({ row }) =>
           row.avg_bit_rate === null ? [] : [{ group: row.id, start_ns: null, count: 1, value: Number(row.avg_bit_rate) }],

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import * as fc from 'fast-check'
 import { exactInteger, timeText } from '../../analytics/result.ts'
 import { formatTimestamp } from '../../src/core/timestamp.ts'
 import type { Row } from '../../src/storage/schema.ts'
-import { emptyModel, id, type Model, models } from './model.ts'
+import { id, type Model } from './model.ts'
 import { type Json, type OpenAnalytics, openAnalytics, sameNumbers, withoutQuery } from './open.ts'
+import { forStores } from './stores.ts'
 
 // Many small stores, on machines that may be busy.
 setDefaultTimeout(60_000)
@@ -15,15 +15,6 @@ beforeAll(async () => {
 })
 afterAll(() => open.close())
 
-const forStores = async (check: (model: Model) => Promise<void>): Promise<void> => {
-  const holds = async (model: Model) => {
-    await open.fill(model.rows)
-    await check(model)
-  }
-  await holds(emptyModel())
-  await fc.assert(fc.asyncProperty(models, holds), { numRuns: 20 })
-}
-
 const seconds = (ns: bigint): number => Number(ns) / 1e9
 const ofFlow = ({ segments }: Model, flowId: string): Row<'segments'>[] =>
   segments.filter((row) => row.flow_id === flowId).sort((a, b) => (a.start_ns < b.start_ns ? -1 : 1))
@@ -32,7 +23,7 @@ const within = (row: Row<'segments'>, start: bigint, end: bigint): boolean => ro
 
 describe('time-range-analysis', () => {
   test('sums up the segments that a reader sees', () =>
-    forStores(async (model) => {
+    forStores(open, async (model) => {
       const lengths = model.segments.map((row) => row.end_ns - row.start_ns)
       const total = lengths.reduce((sum, ns) => sum + ns, 0n)
       const answer = await open.get('/time-range-analysis')
@@ -64,7 +55,7 @@ describe('time-range-analysis', () => {
     }))
 
   test('takes the segments that overlap a timerange, of one flow, created in time', () =>
-    forStores(async (model) => {
+    forStores(open, async (model) => {
       const count = async (filter: string): Promise<unknown> => (await open.get(`/time-range-analysis?${filter}`)).total_segments
       expect(await count('timerange=[0:0_3:0)')).toBe(model.segments.filter((row) => within(row, 0n, 3_000_000_000n)).length)
       expect(await count('timerange=()')).toBe(0)
@@ -78,7 +69,7 @@ describe('time-range-analysis', () => {
 })
 
 test('gaps lie between the segments that a reader sees', () =>
-  forStores(async (model) => {
+  forStores(open, async (model) => {
     const expected = model.flows.flatMap(({ row: { id: flow_id } }) => {
       const segments = ofFlow(model, flow_id)
       return segments.flatMap((row, i) => {
@@ -129,12 +120,12 @@ describe('coverage', () => {
   const byFlow = (a: Json, b: Json) => (String(a.flow_id) < String(b.flow_id) ? -1 : 1)
 
   test('is the fraction of the flow’s own extent without a timerange', () =>
-    forStores(async (model) =>
+    forStores(open, async (model) =>
       sameNumbers((await open.rows('/coverage')).toSorted(byFlow), expected(model, undefined, undefined).toSorted(byFlow)),
     ))
 
   test('is the fraction of the timerange, segments cut at its ends', () =>
-    forStores(async (model) =>
+    forStores(open, async (model) =>
       sameNumbers(
         (await open.rows('/coverage?timerange=[0:500000000_6:0)')).toSorted(byFlow),
         expected(model, 500_000_000n, 6_000_000_000n).toSorted(byFlow),
@@ -146,7 +137,7 @@ const DAY_US = 86_400_000_000n
 const dayOf = (us: bigint): bigint => us - (us % DAY_US)
 
 test('ingest-rate puts segments and objects into their days', () =>
-  forStores(async (model) => {
+  forStores(open, async (model) => {
     const days = [...new Set([...model.segments, ...model.objects].map(({ created }) => dayOf(created)))].sort((a, b) => (a < b ? -1 : 1))
     sameNumbers(
       await open.rows('/ingest-rate'),
@@ -168,7 +159,7 @@ test('ingest-rate puts segments and objects into their days', () =>
   }))
 
 test('growth sums up bytes and objects day by day', () =>
-  forStores(async (model) => {
+  forStores(open, async (model) => {
     const days = model.objects.map(({ created }) => dayOf(created)).sort((a, b) => (a < b ? -1 : 1))
     const [first, last] = [days[0], days.at(-1)]
     const series =

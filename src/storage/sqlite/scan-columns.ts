@@ -5,6 +5,8 @@ import type { SqlValue } from './table-info.ts'
 /** Collects the cells of one column for one batch, in Arrow's layout. */
 export interface ColumnBuilder {
   add(value: SqlValue): void
+  /** The same value so many times. */
+  repeat(value: SqlValue, times: number): void
   /** Bytes of text so far: what the number of rows does not bound. */
   readonly textBytes: number
   finish(): ColumnBuffers
@@ -76,6 +78,10 @@ class PlainBuilder<A extends Numbers> implements ColumnBuilder {
     this.rows++
   }
 
+  repeat(value: SqlValue, times: number): void {
+    for (let i = 0; i < times; i++) this.add(value)
+  }
+
   finish(): ColumnBuffers {
     return { ...this.validity.finish(), data: this.data }
   }
@@ -114,6 +120,16 @@ class TextBuilder implements ColumnBuilder {
         this.lastCode = this.code(value as string)
       }
       this.codes[this.rows++] = this.lastCode
+    }
+  }
+
+  repeat(value: SqlValue, times: number): void {
+    if (times === 0) return
+    this.add(value)
+    if (value === null) for (let i = 1; i < times; i++) this.add(null)
+    else {
+      this.codes.fill(this.lastCode, this.rows, this.rows + times - 1)
+      this.rows += times - 1
     }
   }
 

@@ -6,17 +6,34 @@ export interface ScanColumn {
   readonly kind: ColumnKind
 }
 
-/** What the scan worker is told, in this order: `open`, then `snapshot`, any `scan`s with their `next`s, `stop`. */
+/** What is scanned; the workers make their statements of it. */
+export interface ScanSpec {
+  readonly table: string
+  readonly key: readonly ScanColumn[]
+  readonly columns: readonly ScanColumn[]
+  /** A condition on the row `t`, and the values of its question marks. */
+  readonly where: string
+  readonly params: readonly SqlValue[]
+  /** How many ranges of the plan are taken: a worker takes the next by adding one. */
+  readonly taken: Int32Array<SharedArrayBuffer>
+}
+
+/** How the rows of a scan are shared out: ranges of one column of the key. */
+export interface ScanPlan {
+  /** Values of the key's columns before that one, which all rows have. */
+  readonly pinned: readonly SqlValue[]
+  /** Where ranges begin, ascending; another range lies below the first. */
+  readonly bounds: readonly SqlValue[]
+  /** Rows whose key begins alike are read by a statement of their own, which leaves that beginning out. */
+  readonly byRuns: boolean
+}
+
+/** What a scan worker is told, in this order: `open`, then `snapshot`, any `scan`s with their `next`s, `stop`. */
 export type ScanRequest =
   | { readonly type: 'open'; readonly file: string; readonly cancelled: Int32Array<SharedArrayBuffer> }
   | { readonly type: 'snapshot' }
-  | {
-      readonly type: 'scan'
-      readonly id: number
-      readonly sql: string
-      readonly params: readonly SqlValue[]
-      readonly columns: readonly ScanColumn[]
-    }
+  /** Without a plan the worker makes one and answers `planned`. */
+  | { readonly type: 'scan'; readonly id: number; readonly spec: ScanSpec; readonly plan?: ScanPlan | undefined }
   /** One more batch of that scan: the reader grants them one by one, so few are in memory. */
   | { readonly type: 'next'; readonly id: number }
   | { readonly type: 'end'; readonly id: number }
@@ -26,6 +43,7 @@ export type ScanAnswer =
   | { readonly type: 'opened' }
   /** What `table_versions` holds in the worker's snapshot. */
   | { readonly type: 'snapshot'; readonly versions: string }
+  | { readonly type: 'planned'; readonly id: number; readonly plan: ScanPlan }
   | { readonly type: 'batch'; readonly id: number; readonly rows: number; readonly columns: readonly ColumnBuffers[] }
   | { readonly type: 'done'; readonly id: number }
   | { readonly type: 'failed'; readonly busy: boolean; readonly message: string }

@@ -1,30 +1,34 @@
 import { yieldToOtherThreads } from '../../core/thread-priority.ts'
-import { Connection, type SqlRow } from './connection.ts'
+import { Connection } from './connection.ts'
 import { columnBuilder } from './scan-columns.ts'
-import { type ColumnBuffers, type ScanAnswer, type ScanColumn, type ScanRequest, VERSIONS_SQL } from './scan-protocol.ts'
+import { ScanCursor } from './scan-cursor.ts'
+import { planScan } from './scan-plan.ts'
+import {
+  type ColumnBuffers,
+  type ScanAnswer,
+  type ScanColumn,
+  type ScanPlan,
+  type ScanRequest,
+  type ScanSpec,
+  VERSIONS_SQL,
+} from './scan-protocol.ts'
+import { ScanStatements } from './scan-statements.ts'
 import { isBusy } from './sqlite-errors.ts'
-import type { SqlValue } from './table-info.ts'
 
-// The thread of one read transaction's scans: one connection, one snapshot, so that a long scan never holds up the event loop
+// A thread of one read transaction's scans: one connection, one snapshot, so that a long scan never holds up the event loop
 // of the server. It imports nothing large, to start quickly: Arrow objects are made by the receiver, from these buffers.
 
 declare const self: Worker
 
 yieldToOtherThreads()
 
-const BATCH_ROWS = 65_536
+const BATCH_ROWS = 32_768
 const BATCH_TEXT_BYTES = 32 * 1024 * 1024
 const CHECK_EVERY = 1024
 
-interface Cursor {
-  readonly rows: Iterator<SqlRow>
-  readonly columns: readonly ScanColumn[]
-  readonly finalize: () => void
-}
-
 let connection: Connection | undefined
 let cancelled = new Int32Array(new SharedArrayBuffer(4))
-const cursors = new Map<number, Cursor>()
+const scans = new Map<number, { readonly columns: readonly ScanColumn[]; readonly cursor: ScanCursor }>()
 
 const answer = (message: ScanAnswer, transfer: Transferable[] = []): void => self.postMessage(message, transfer)
 
@@ -49,7 +53,7 @@ const handle = (request: ScanRequest): void => {
       answer({ type: 'snapshot', versions: String(opened().rows(VERSIONS_SQL)[0]?.versions) })
       break
     case 'scan':
-      start(request.id, request.sql, request.params, request.columns)
+      start(request.id, request.spec, request.plan)
       break
     case 'next':
       next(request.id)
@@ -58,7 +62,7 @@ const handle = (request: ScanRequest): void => {
       end(request.id)
       break
     case 'stop':
-      for (const id of cursors.keys()) end(id)
+      for (const id of scans.keys()) end(id)
       connection?.close()
       connection = undefined
       answer({ type: 'stopped' })
@@ -73,33 +77,33 @@ const opened = (): Connection => {
   return connection
 }
 
-// A statement of its own for each scan: two scans may have the same text.
-const start = (id: number, sql: string, params: readonly SqlValue[], columns: readonly ScanColumn[]): void => {
-  const statement = opened().db.prepare<SqlRow, SqlValue[]>(sql)
-  cursors.set(id, { rows: statement.iterate(...params), columns, finalize: () => statement.finalize() })
+const start = (id: number, spec: ScanSpec, given: ScanPlan | undefined): void => {
+  const statements = new ScanStatements(opened().db, spec)
+  try {
+    const plan = given ?? planScan(statements, spec)
+    if (!given) answer({ type: 'planned', id, plan })
+    scans.set(id, { columns: spec.columns, cursor: new ScanCursor(statements, spec, plan) })
+  } catch (error) {
+    statements.close()
+    throw error
+  }
 }
 
 const next = (id: number): void => {
-  const cursor = cursors.get(id)
-  if (!cursor) return
-  const builders = cursor.columns.map(({ name, kind }) => ({ name, builder: columnBuilder(kind, BATCH_ROWS) }))
+  const scan = scans.get(id)
+  if (!scan) return
+  const builders = scan.columns.map(({ kind }) => columnBuilder(kind, BATCH_ROWS))
   let rows = 0
   let ended = false
-  while (rows < BATCH_ROWS) {
-    if (rows % CHECK_EVERY === 0) {
-      if (Atomics.load(cancelled, 0) === 1) return
-      if (builders.reduce((sum, { builder }) => sum + builder.textBytes, 0) > BATCH_TEXT_BYTES) break
-    }
-    const step = cursor.rows.next()
-    if (step.done) {
-      ended = true
-      break
-    }
-    for (const { name, builder } of builders) builder.add(step.value[name] ?? null)
-    rows++
+  while (rows < BATCH_ROWS && !ended) {
+    if (Atomics.load(cancelled, 0) === 1) return
+    if (builders.reduce((sum, { textBytes }) => sum + textBytes, 0) > BATCH_TEXT_BYTES) break
+    const added = scan.cursor.read(builders, Math.min(CHECK_EVERY, BATCH_ROWS - rows))
+    rows += added
+    ended = added === 0
   }
   if (rows > 0) {
-    const columns = builders.map(({ builder }) => builder.finish())
+    const columns = builders.map((builder) => builder.finish())
     answer({ type: 'batch', id, rows, columns }, columns.flatMap(transferables))
   }
   if (ended) {
@@ -115,8 +119,6 @@ const transferables = ({ valid, data, dictionary }: ColumnBuffers): Transferable
 ]
 
 const end = (id: number): void => {
-  const cursor = cursors.get(id)
-  cursors.delete(id)
-  cursor?.rows.return?.()
-  cursor?.finalize()
+  scans.get(id)?.cursor.close()
+  scans.delete(id)
 }

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import type { RecordBatch } from 'apache-arrow'
 import { type Clock, systemClock } from '../../core/clock.ts'
 import { TamsError } from '../../core/errors.ts'
@@ -30,6 +31,8 @@ export interface OpenSqliteOptions {
   readonly pageTimeoutMs?: number
   /** For all scans of one transaction together. Default 10 minutes. */
   readonly scanTimeoutMs?: number
+  /** From this size of the file on, several threads share each scan. Default 64 MiB: it takes them a moment to start. */
+  readonly sharedScanBytes?: number
   /** How long to wait for another process to end its write before `unavailable`. Default 5,000 ms. */
   readonly busyTimeoutMs?: number
   readonly clock?: Clock
@@ -76,6 +79,9 @@ const inTransaction = (connection: Connection, action: () => void): void => {
 }
 
 const SCAN_TIMEOUT_MS = 10 * 60 * 1000
+const SHARED_SCAN_BYTES = 64 * 1024 * 1024
+// What takes the rows keeps up with about so many.
+const MOST_SCAN_WORKERS = 4
 
 export class SqliteTables implements Tables {
   private readonly writer: Writer
@@ -161,7 +167,10 @@ export class SqliteTables implements Tables {
     let tx: SqliteReadTx | undefined
     try {
       const session = await attempt.session
-      if (session) await this.writer.whileNobodyWrites(() => Promise.all([session.takeSnapshot(), this.readers.beginSnapshot(connection)]))
+      if (session)
+        await this.writer.whileNobodyWrites(() =>
+          Promise.all([session.takeSnapshot({ ofAll: true }), this.readers.beginSnapshot(connection)]),
+        )
       else await this.readers.beginSnapshot(connection)
       const scan: Scan = (table, query) => scanIn(attempt, table, query, () => this.startSession(attempt, connection))
       tx = new SqliteReadTx(connection, this.limits, scan, true)
@@ -175,7 +184,12 @@ export class SqliteTables implements Tables {
 
   private async startSession(attempt: Attempt, connection: Connection): Promise<ScanSession> {
     const here = versionsOf(connection)
-    const session = await ScanSession.open({ file: this.options.file, timeoutMs: this.options.scanTimeoutMs ?? SCAN_TIMEOUT_MS })
+    const bytes = connection.integer('select page_count * page_size from pragma_page_count, pragma_page_size', [])
+    const session = await ScanSession.open({
+      file: this.options.file,
+      timeoutMs: this.options.scanTimeoutMs ?? SCAN_TIMEOUT_MS,
+      workers: bytes < (this.options.sharedScanBytes ?? SHARED_SCAN_BYTES) ? 1 : Math.min(MOST_SCAN_WORKERS, availableParallelism()),
+    })
     attempt.moved = (await session.takeSnapshot()) !== here
     return session
   }
