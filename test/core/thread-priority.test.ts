@@ -2,35 +2,30 @@ import { expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 
+/** The 19th field of `stat`; the second may hold spaces. */
+const niceOf = (stat: string): number => Number(stat.split(/\) /)[1]?.split(' ')[16])
+
+/** Tells `stat` of its own thread, which is gone soon after. */
 const program = (yields: boolean) => `
-const { readlinkSync } = await import('node:fs')
+const { readFileSync } = await import('node:fs')
 const { yieldToOtherThreads } = await import(${JSON.stringify(path.resolve(import.meta.dir, '../../src/core/thread-priority.ts'))})
 if (${yields}) yieldToOtherThreads()
-postMessage(readlinkSync('/proc/thread-self').split('/').at(-1))
-await new Promise(() => {})
+postMessage(readFileSync('/proc/thread-self/stat', 'utf8'))
 `
 
-/** The 19th field of \`stat\`; the second may hold spaces. */
-const niceOf = (thread: string): number => {
-  const [, rest = ''] = readFileSync(`/proc/self/task/${thread}/stat`, 'utf8').split(/\) /)
-  return Number(rest.split(' ')[16])
+const niceIn = async (text: string): Promise<number> => {
+  const worker = new Worker(URL.createObjectURL(new Blob([text])))
+  try {
+    return niceOf(await new Promise<string>((resolve) => worker.addEventListener('message', ({ data }) => resolve(String(data)))))
+  } finally {
+    worker.terminate()
+  }
 }
 
 test.skipIf(process.platform !== 'linux')('a thread that yields to others has a lower priority, and it alone', async () => {
-  const workers: Worker[] = []
-  /** What a thread that runs this has, while it is there. */
-  const niceIn = async (text: string): Promise<number> => {
-    const worker = new Worker(URL.createObjectURL(new Blob([text])))
-    workers.push(worker)
-    return niceOf(await new Promise<string>((resolve) => worker.addEventListener('message', ({ data }) => resolve(String(data)))))
-  }
-  try {
-    const main = niceOf(String(process.pid))
-    const yielding = await niceIn(program(true))
-    expect(yielding).toBeGreaterThan(main)
-    expect(await niceIn(program(false))).toBe(main)
-    expect(niceOf(String(process.pid))).toBe(main)
-  } finally {
-    for (const worker of workers) worker.terminate()
-  }
+  const main = (): number => niceOf(readFileSync(`/proc/self/task/${process.pid}/stat`, 'utf8'))
+  const before = main()
+  expect(await niceIn(program(true))).toBeGreaterThan(before)
+  expect(await niceIn(program(false))).toBe(before)
+  expect(main()).toBe(before)
 })
