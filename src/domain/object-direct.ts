@@ -9,6 +9,7 @@ import { type BatchResult, batchItems, makeEach } from './batch.ts'
 import type { Context } from './context.ts'
 import type { Deps } from './deps.ts'
 import { objectsCreated } from './extension-events.ts'
+import { blankObject } from './flow-storage.ts'
 import { listAll } from './list-all.ts'
 import { isControlled, type ObjectRow, parseInstances } from './media-object.ts'
 import { getVisibleObject } from './object.ts'
@@ -77,26 +78,16 @@ export const directObjectUseCases = (deps: Deps) => {
       if (found) throw new TamsError('exists', `id: object ${quote(body.id)} is there already${await whereOf(tx, found)}`, { field: 'id' })
       const nowUs = clock.nowUs()
       const row: Row<'objects'> = {
-        id: body.id,
-        deletion_id: '',
-        trash_id: null,
+        ...blankObject(body.id, nowUs),
         state: 'registered',
         kind: 'media',
-        allocated_for: null,
-        first_referenced_by_flow: null,
         start_ns: range.startNs,
         end_ns: range.endNs,
         timerange: range.canonical(),
         key_frame_count: body.key_frame_count === undefined ? null : BigInt(body.key_frame_count),
-        init_object_id: null,
         instances: JSON.stringify(body.get_urls.map(({ url, label }) => ({ url, label }))),
-        content_type: null,
-        size: null,
-        size_due: null,
-        created: nowUs,
         registered: nowUs,
         explicit: true,
-        expires: null,
       }
       await tx.insert('objects', [row])
       await record(tx, context, nowUs, objectsCreated([row]), { action: 'object.create', entityType: 'object', entityId: row.id })

@@ -1,5 +1,6 @@
 import { and, eq, isIn } from '../../../src/core/predicate.ts'
 import { TimeRange } from '../../../src/core/time-range.ts'
+import { blankObject } from '../../../src/domain/flow-storage.ts'
 import { listOverlapping } from '../../../src/domain/segment-ranges.ts'
 import type { Row, TableName } from '../../../src/storage/schema.ts'
 import type { ReadTx, WriteTx } from '../../../src/storage/tables.ts'
@@ -13,26 +14,9 @@ import { access } from './cluster.ts'
 import { impatient } from './stores.ts'
 
 export const objectRow = (id: string, columns: Partial<Row<'objects'>> = {}): Row<'objects'> => ({
-  id,
-  deletion_id: '',
-  trash_id: null,
+  ...blankObject(id, 0n),
   state: 'registered',
   kind: 'media',
-  allocated_for: null,
-  first_referenced_by_flow: null,
-  start_ns: null,
-  end_ns: null,
-  timerange: null,
-  key_frame_count: null,
-  init_object_id: null,
-  instances: '[]',
-  content_type: null,
-  size: null,
-  created: 0n,
-  registered: null,
-  explicit: false,
-  expires: null,
-  size_due: null,
   ...columns,
 })
 
