@@ -99,7 +99,7 @@ export const serve = async (config: Config): Promise<RunningService> => {
       await workers.stop()
       await stores.close()
       log.info({}, 'stopped')
-      log.flush()
+      await log.flush()
     })()
     return stopped
   }

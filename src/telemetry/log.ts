@@ -11,8 +11,8 @@ type Write = (detail: Readonly<Record<string, unknown>>, message: string) => voi
 export interface Log extends Readonly<Record<LogLevel, Write>> {
   /** A log that adds these members to every line. */
   child(bindings: Readonly<Record<string, unknown>>): Log
-  /** Writes what is still buffered, before the process ends. */
-  flush(): void
+  /** Resolves once everything logged so far is written, or cannot be: the last thing before the process ends. */
+  flush(): Promise<void>
 }
 
 export interface LogOptions {
@@ -27,10 +27,16 @@ export interface LogDestination {
   write(line: string): void
 }
 
+// Less than any line, so each is written at once; with 0, flush would do nothing.
+const MIN_WRITE = 1
+
+// Nobody may be reading standard output any more.
+const FLUSH_MS = 1000
+
 /** One line for each call: a JSON object `{level, time, …detail, msg}`, or the same for people. */
 export const createLog = ({ level, format, destination }: LogOptions): Log => {
   const forPeople = format === 'pretty' || (format === 'auto' && destination === undefined && process.stdout.isTTY === true)
-  const stream = forPeople ? prettyStream(destination) : (destination ?? pino.destination({ fd: 1, sync: false }))
+  const stream = forPeople ? prettyStream(destination) : (destination ?? pino.destination({ fd: 1, sync: false, minLength: MIN_WRITE }))
   const options: pino.LoggerOptions = {
     level,
     base: null,
@@ -73,6 +79,6 @@ const wrap = (logger: pino.Logger): Log => {
     error: at('error'),
     fatal: at('fatal'),
     child: (bindings) => wrap(logger.child(redactMembers(bindings))),
-    flush: () => logger.flush(),
+    flush: () => Promise.race([new Promise<void>((resolve) => logger.flush(() => resolve())), Bun.sleep(FLUSH_MS)]),
   }
 }

@@ -3,7 +3,15 @@ import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import type { Allocated } from '../support/fixtures.ts'
 import { external, videoFlow } from '../support/fixtures.ts'
-import { type Line, refusedService, type ServiceProcess, startService, temporaryDirectory } from '../support/service-process.ts'
+import {
+  eventually,
+  type Line,
+  mediaFiles,
+  refusedService,
+  type ServiceProcess,
+  startService,
+  temporaryDirectory,
+} from '../support/service-process.ts'
 
 const TIMEOUT = 60_000
 let directory: Awaited<ReturnType<typeof temporaryDirectory>>
@@ -70,7 +78,7 @@ describe('the end of the service', () => {
       const allocated = await allocateOne(service, flow.id)
       const upload = slowUpload(allocated)
       await upload.started
-      await uploadIsIn(service)
+      await uploadIsIn()
       service.signal(signal)
       await service.line('stopping')
       await expect(fetch(`${service.url}/service`, { keepalive: false })).rejects.toThrow()
@@ -99,7 +107,7 @@ describe('the end of the service', () => {
       const upload = slowUpload(await allocateOne(service, flow.id))
       upload.answer.catch(() => undefined)
       await upload.started
-      await uploadIsIn(service)
+      await uploadIsIn()
       service.signal('SIGTERM')
       await service.line('stopping')
       expect(await service.end('SIGTERM')).toBe(130)
@@ -110,10 +118,9 @@ describe('the end of the service', () => {
   )
 })
 
-/** The service has answered something that came in after the upload. */
-const uploadIsIn = async (service: ServiceProcess): Promise<void> => {
-  for (let round = 0; round < 5; round++) expect((await service.call('GET', '/service')).status).toBe(200)
-}
+/** The service writes the bytes of an upload. */
+const uploadIsIn = () =>
+  eventually('a file of the upload', async () => ((await mediaFiles(path.join(data, 'media'))).temporary.length > 0 ? true : undefined))
 
 describe('a start that is refused', () => {
   test(

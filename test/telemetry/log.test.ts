@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import path from 'node:path'
 import { createLog, type Log, type LogOptions } from '../../src/telemetry/log.ts'
 
 const recording = (options: Partial<LogOptions> = {}): { readonly log: Log; readonly lines: string[] } => {
@@ -110,4 +111,19 @@ describe('a log for people', () => {
     expect(text).toContain('disk is nearly full')
     expect(text).not.toContain('abcdefghijklmnop')
   })
+})
+
+test('what is flushed is written when the process ends at once', async () => {
+  const program = `
+    import { createLog } from ${JSON.stringify(path.join(import.meta.dir, '../../src/telemetry/log.ts'))}
+    import { pbkdf2 } from 'node:crypto'
+    const log = createLog({ level: 'info', format: 'json' })
+    // The threads that write have other work first.
+    for (let work = 0; work < 16; work++) pbkdf2('password', 'salt', 50_000, 64, 'sha512', () => undefined)
+    for (let line = 0; line < 5000; line++) log.info({ line }, 'a line')
+    await log.flush()
+    process.exit(0)`
+  const child = Bun.spawn([process.execPath, '-e', program], { stdout: 'pipe', stderr: 'inherit' })
+  const lines = (await new Response(child.stdout).text()).trimEnd().split('\n')
+  expect(lines.map((line) => JSON.parse(line).line)).toEqual(Array.from({ length: 5000 }, (_, line) => line))
 })
