@@ -8,7 +8,7 @@ import { NOW_US, type OpenAnalytics, openAnalytics, sameNumbers, withoutQuery } 
 import { forStores } from './stores.ts'
 
 // Many small stores, on machines that may be busy.
-setDefaultTimeout(60_000)
+setDefaultTimeout(120_000)
 
 let open: OpenAnalytics
 beforeAll(async () => {

@@ -326,7 +326,7 @@ test('queries that run for long leave the files of the service readable', async 
   }
   for (const { status } of await Promise.all(queries)) expect(status).toBe(504)
   expect(longest).toBeLessThan(1000)
-}, 15_000)
+}, 120_000)
 
 test('a connection that breaks off ends its query', async () => {
   const port = open.listen()
@@ -343,4 +343,4 @@ test('a connection that breaks off ends its query', async () => {
   while (cancelled() === before && performance.now() - began < 10_000)
     await (await fetch(`http://127.0.0.1:${port}/analytics/cache`)).text()
   expect(cancelled()).toBe(before + 1)
-}, 15_000)
+}, 120_000)

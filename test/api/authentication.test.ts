@@ -386,7 +386,7 @@ describe('guessing', () => {
     } finally {
       await target.close()
     }
-  }, 30_000)
+  }, 120_000)
 
   test('many right logins at a time are verified once and count as no failure', async () => {
     const { target, from } = await guard()

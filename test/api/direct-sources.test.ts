@@ -179,7 +179,7 @@ describe('sources written by clients', () => {
       ),
       201,
     )
-  }, 30_000)
+  }, 120_000)
 })
 
 test('in strict mode there is no writing of sources', async () => {

@@ -342,7 +342,7 @@ describe('whatever call fails', () => {
     }
     expect(n).toBeGreaterThan(20)
     expect(n).toBeLessThan(200)
-  }, 60_000)
+  }, 120_000)
 
   test('of the store, before or after it has done its work', async () => {
     for (const after of [false, true])
@@ -351,7 +351,7 @@ describe('whatever call fails', () => {
         const backends = app.deps.backends.map(({ info, store }) => ({ info, store: failingStore(store, () => ++calls === n, after) }))
         await twice({ backends }, '[0:0_1:0)', () => calls >= n)
       }
-  }, 60_000)
+  }, 120_000)
 })
 
 const failingStore = (store: MediaStore, fails: () => boolean, after: boolean): MediaStore =>

@@ -403,11 +403,11 @@ test('a new segment across more deleted ones than are cleared away at once has t
   await call(app, 'DELETE', `/flows/${id}?soft_delete=false`, 503)
   await workOff(app, 2000)
   expectStatus(await postSegment(app, id, long), 201)
-}, 60_000)
+}, 120_000)
 
 describe('a restore of more segments than come back at once', () => {
   const COUNT = 5003
-  const far = { timeout: 60_000 }
+  const far = { timeout: 120_000 }
 
   test(
     'happens behind a curtain that opens when all are there',

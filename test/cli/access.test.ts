@@ -66,5 +66,5 @@ describe('tams users and tams tokens', () => {
     expect(token).toMatchObject({ name: 'robot', user_name: 'ann', revoked: false })
     expect(await tams(['tokens', 'revoke', token.id])).toMatchObject({ code: 0 })
     expect((await tams(['tokens', 'list'])).stdout).toContain('revoked')
-  }, 60_000)
+  }, 120_000)
 })

@@ -9,7 +9,7 @@ import { FROZEN_META } from '../../src/storage/schema.ts'
 import { runTams, withStore } from '../support/service-process.ts'
 
 // Much of the time of these tests is the disk's.
-setDefaultTimeout(60_000)
+setDefaultTimeout(120_000)
 
 let root: string
 let directory: string

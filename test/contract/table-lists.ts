@@ -173,7 +173,7 @@ export const listsContract = (current: () => Tables): void => {
         ),
         { numRuns: 60 },
       )
-    }, 60_000)
+    }, 120_000)
 
     const walk = (where: Predicate, orderBy: readonly OrderModel[], limit: number): Promise<readonly string[]> =>
       current().read(async (tx) => {

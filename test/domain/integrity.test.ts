@@ -9,7 +9,7 @@ import { allocate, createFlow, expectStatus, multiFlow, postSegment, register, s
 import { call } from '../support/trash.ts'
 
 // Much of the time of these tests is the disk's.
-setDefaultTimeout(60_000)
+setDefaultTimeout(120_000)
 
 let app: TestApp
 beforeEach(async () => {

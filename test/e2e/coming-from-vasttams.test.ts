@@ -8,7 +8,7 @@ import { expectStatus, format, uuid } from '../support/fixtures.ts'
 import { runUntilIdle } from '../support/workers.ts'
 
 // Much of the time of these tests is the disk's.
-setDefaultTimeout(60_000)
+setDefaultTimeout(120_000)
 
 // What is sent is written as the guides of vasttams have it, so that nothing but a difference in behaviour shows.
 

@@ -15,7 +15,7 @@ import { readStream, type StreamReader } from '../support/streams.ts'
 import { runUntilIdle } from '../support/workers.ts'
 
 // Much of the time of these tests is the disk's.
-setDefaultTimeout(60_000)
+setDefaultTimeout(120_000)
 
 const DAY = 86_400
 const SEGMENTS = 12
@@ -147,7 +147,7 @@ test('a recording is made, found, watched, reported on, deleted, restored and at
   await call(404, 'GET', `/flows/${uuid()}`)
   expect(await Array.fromAsync(checkIntegrity(app.deps))).toEqual([])
   expect(app.errors).toEqual([])
-}, 60_000)
+}, 120_000)
 
 /** Resolves when the stream has told of it. */
 const heard = async (type: string): Promise<void> => {

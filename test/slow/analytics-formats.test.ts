@@ -87,5 +87,5 @@ describe('answers read by pyarrow and pandas', () => {
     expect(found.parquet).toEqual({ types, rows: [row] })
     expect(found.pandas).toEqual({ arrow: ['9007199254740993', 1], parquet: ['9007199254740993', 1] })
     expect(found.csv).toEqual([{ ...row, yes: 'true', time: '2026-01-02T03:04:05.000006Z', nothing: '' }])
-  }, 60_000)
+  }, 120_000)
 })

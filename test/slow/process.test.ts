@@ -13,7 +13,7 @@ import {
   temporaryDirectory,
 } from '../support/service-process.ts'
 
-const TIMEOUT = 60_000
+const TIMEOUT = 120_000
 let directory: Awaited<ReturnType<typeof temporaryDirectory>>
 let data: string
 const running: ServiceProcess[] = []

@@ -15,7 +15,7 @@ describe.skipIf(executablePath === undefined)('a page in a browser', () => {
   beforeAll(async () => {
     browser = await chromium.launch({ executablePath: executablePath ?? '', args })
     origin = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response('<p>', { headers: { 'content-type': 'text/html' } }) })
-  }, 60_000)
+  }, 120_000)
   afterAll(async () => {
     await browser?.close()
     await origin?.stop(true)
@@ -26,7 +26,7 @@ describe.skipIf(executablePath === undefined)('a page in a browser', () => {
       let server: S3Server
       beforeAll(async () => {
         server = await kind.start()
-      }, 60_000)
+      }, 120_000)
       afterAll(() => server.stop())
 
       test('uploads to and reads a range from signed URLs once the CORS rules are set', async () => {
@@ -51,6 +51,6 @@ describe.skipIf(executablePath === undefined)('a page in a browser', () => {
         )
         expect(read).toEqual([206, '345', 'bytes 3-5/10', true])
         await page.close()
-      }, 60_000)
+      }, 120_000)
     })
 })

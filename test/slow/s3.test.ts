@@ -46,7 +46,7 @@ for (const kind of s3Servers)
     let server: S3Server
     beforeAll(async () => {
       server = await kind.start()
-    }, 60_000)
+    }, 120_000)
     afterAll(() => server.stop())
 
     const open = async (options: Parameters<typeof openS3Store>[2] = {}) =>
@@ -75,7 +75,7 @@ for (const kind of s3Servers)
       const across = await store.get(key, { range: { start: 5 * MIB - 2, end: 5 * MIB + 2 } })
       expect(across?.size).toBe(23 * MIB)
       expect([...(await new Response(across?.body).bytes())]).toEqual([5, 5, 6, 6])
-    }, 60_000)
+    }, 120_000)
 
     test('a long put with ifAbsent refuses to replace an object', async () => {
       const store = await open({ partBytes: 5 * MIB })
@@ -83,7 +83,7 @@ for (const kind of s3Servers)
       await expect(store.put(key, large(6), { ...type, ifAbsent: true })).rejects.toMatchObject({ code: 'exists' })
       expect(await new Response((await store.get(key))?.body).text()).toBe('former')
       expect(await store.put(`${key}-2`, large(6), { ...type, ifAbsent: true })).toMatchObject({ size: 6 * MIB })
-    }, 60_000)
+    }, 120_000)
 
     test.each([
       ['a small object', 1, {}],
@@ -181,7 +181,7 @@ for (const kind of s3Servers)
       await Bun.sleep(1000)
       for (let part = await reader?.read(); part?.value; part = await reader?.read()) received += part.value.length
       expect(received).toBe(12 * MIB)
-    }, 60_000)
+    }, 120_000)
 
     test('more objects than fit into one page or one request are listed and deleted', async () => {
       const store = await open()

@@ -15,7 +15,7 @@ import { allocate, allocateOne, createFlow, expectStatus, postSegment } from '..
 import { runUntilIdle } from '../support/workers.ts'
 
 // Much of the time of these tests is the disk's.
-setDefaultTimeout(60_000)
+setDefaultTimeout(120_000)
 
 const onSqlite = describe.if(engineUnderTest() === 'sqlite')
 

@@ -122,7 +122,7 @@ describe('segments of a delete request', () => {
     expect(await rowsOf(id)).toBeGreaterThan(1700)
     await runUntilIdle(app.deps, deletionWorker(app.deps))
     expect(await rowsOf(id)).toBe(1700)
-  }, 20_000)
+  }, 120_000)
 })
 
 describe('two requests for the same flow', () => {

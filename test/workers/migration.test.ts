@@ -293,7 +293,7 @@ describe.if(onSqlite)('a migration that breaks off', () => {
     }
     expect(await inconsistencies(target)).toEqual([])
     expect(await dump(target, 'segments')).toEqual(await dump(app.deps.tables, 'segments'))
-  }, 60_000)
+  }, 120_000)
 
   test('whose copy of an object differs says so and ends nothing', async () => {
     await fill()

@@ -274,4 +274,4 @@ test('beside a service in full use nothing of it is found or touched', async () 
   busy = false
   await running
   for (const { id } of kept) expect(await labelsOf(id)).toEqual(['primary'])
-}, 30_000)
+}, 120_000)

@@ -8,7 +8,7 @@ import { call } from '../support/trash.ts'
 import { takeLease } from '../support/workers.ts'
 
 // Much of the time of these tests is the disk's.
-setDefaultTimeout(60_000)
+setDefaultTimeout(120_000)
 
 let app: TestApp
 beforeEach(async () => {
@@ -64,7 +64,7 @@ test('many rows go in batches, in the order of their keys', async () => {
   await register(app, id, ...ranges)
   await reset(deps())
   for (const table of emptied()) expect([table, await app.deps.tables.read((tx) => tx.count(table, everything))]).toEqual([table, 0])
-}, 60_000)
+}, 120_000)
 
 test('a reset that broke off goes on', async () => {
   await fill()

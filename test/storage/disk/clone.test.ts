@@ -7,7 +7,7 @@ import { createCloner, createDiskStore, type DiskStore } from '../../../src/stor
 import { faultyFs } from './faulty-fs.ts'
 
 // Much of the time of these tests is the disk's.
-setDefaultTimeout(60_000)
+setDefaultTimeout(120_000)
 
 let directory: string
 let store: DiskStore

@@ -38,7 +38,7 @@ test('many rows come in batches of bounded size', async () => {
     return rows
   })
   expect(sizes).toEqual([32_768, 32_768, 32_768, 32_768, 150_000 - 4 * 32_768])
-}, 30_000)
+}, 120_000)
 
 test('a write between the first read and the first scan does not tear them apart', async () => {
   const tables = await stores.open()
@@ -78,7 +78,7 @@ test('the snapshot of a scan ends with its transaction, however that ends', asyn
   await expect(aborted).rejects.toThrow('stop')
   await tables.scansEnded()
   expect(walCanBeReset(tables)).toBe(true)
-}, 30_000)
+}, 120_000)
 
 test.each([
   ['nobody writes meanwhile', 0],

@@ -98,7 +98,7 @@ describe('requests of what is not warm', () => {
       counts.push((await requestsOf(emulator, () => watched.store.read(page)))['GET data'] ?? 0)
     }
     expect(counts.filter((count) => count > 3).length).toBeLessThanOrEqual(3)
-  }, 30_000)
+  }, 120_000)
 })
 
 const CHANGES: readonly (readonly [string, (tx: WriteTx) => Promise<unknown>])[] = [

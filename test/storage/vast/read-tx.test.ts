@@ -67,7 +67,7 @@ test('any condition, pushed down or not, finds what evaluating it row by row fin
   } finally {
     clean.client.close()
   }
-}, 60_000)
+}, 120_000)
 
 describe('what is asked of the cluster', () => {
   test.each<[string, Predicate, number]>([
