@@ -8,6 +8,8 @@ export interface TableFacts {
   readonly name: TableName
   readonly key: readonly string[]
   readonly columnNames: readonly string[]
+  /** All columns but those of the key. */
+  readonly cellNames: ReadonlySet<string>
   readonly kinds: ReadonlyMap<string, ColumnKind>
   readonly nullable: ReadonlySet<string>
   readonly lock: Table['lock']
@@ -26,6 +28,7 @@ export const tableFacts = (name: TableName): TableFacts => {
     name,
     key: table.key,
     columnNames: entries.map(([column]) => column),
+    cellNames: new Set(entries.flatMap(([column]) => (table.key.includes(column) ? [] : column))),
     kinds: new Map(entries.map(([column, { arrow }]) => [column, kindOf(arrow)])),
     nullable: new Set(entries.filter(([, { nullable }]) => nullable).map(([column]) => column)),
     lock: table.lock,

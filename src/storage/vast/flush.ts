@@ -33,8 +33,10 @@ export const flush = async (input: FlushInput): Promise<readonly Row<'changes'>[
   const requests: Promise<unknown>[] = []
   // Rows are checked when they enter a buffer.
   const insert = (name: TableName, rows: readonly object[]) => {
+    if (rows.length === 0) return
     const handle = handleOf(name)
-    if (rows.length > 0) requests.push(transaction.insert(handle, batchOfRows(handle.fields, rows as readonly Cells[])))
+    const cells = rows as readonly Cells[]
+    requests.push(transaction.insert(handle, batchOfRows(fieldsOf(handle, filled(handle, cells)), cells)))
   }
   insert('changes', marks)
   insert('outbox', entries)
@@ -85,8 +87,17 @@ const sorted = (changes: Iterable<Change>) => {
   return { inserted, deleted, updated: updated.values() }
 }
 
+/** Columns that hold something: those that an insert leaves out become null. */
+const filled = ({ fields }: Handle, rows: readonly Cells[]): readonly string[] =>
+  fields.flatMap(({ name }) => (rows.some((row) => (row[name] ?? null) !== null) ? name : []))
+
+/** The lists of fields that were asked for, by table: what is sent with the same list again is encoded in less time. */
+const fieldLists = new WeakMap<Handle, Map<string, readonly Field[]>>()
+
 const fieldsOf = (handle: Handle, columns: readonly string[]): readonly Field[] =>
-  handle.fields.filter((field) => columns.includes(field.name))
+  fieldLists
+    .getOrInsertComputed(handle, () => new Map())
+    .getOrInsertComputed(columns.join(), () => handle.fields.filter((field) => columns.includes(field.name)))
 
 /** Waits for all, so that no request is under way when the transaction is rolled back; a conflict is the failure that says most. */
 const allSettled = async (requests: readonly Promise<unknown>[]): Promise<void> => {

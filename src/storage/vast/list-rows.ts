@@ -8,7 +8,7 @@ import { columnsOf, compile, type Node, split } from './compile-predicate.ts'
 import { keepAll, startFrom, tupleOf } from './evaluate.ts'
 import type { Hints } from './hints.ts'
 import { boundBehind, FirstRows, rowAt, rowOrder } from './row-order.ts'
-import type { ColumnTerm, RowQuery, RowSource, SourceRow } from './row-source.ts'
+import { type ColumnTerm, picked, type RowQuery, type RowSource, type SourceRow } from './row-source.ts'
 import { type Walk, walk } from './walk.ts'
 
 /** `ListQuery` of the interface, for any table. */
@@ -55,7 +55,7 @@ export const listRows = async (source: RowSource, hints: Hints, facts: TableFact
   const page =
     (await alongTheKey(source, hints, prepared, order, columns, request)) ??
     (await fromCandidates(source, hints, prepared, order, columns, request))
-  return { ...page, rows: page.rows.map((row) => Object.fromEntries(columns.map((column) => [column, row[column] ?? null]))) }
+  return { ...page, rows: page.rows.map((row) => picked(row, columns)) }
 }
 
 /** Where all columns of the key but the last, an integer, are fixed and the list follows it. */

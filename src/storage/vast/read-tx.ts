@@ -7,7 +7,7 @@ import { columnsOf } from './compile-predicate.ts'
 import { keepAll } from './evaluate.ts'
 import type { Hints } from './hints.ts'
 import { listRows, prepare } from './list-rows.ts'
-import type { RowSource, SourceRow } from './row-source.ts'
+import { picked, type RowSource, type SourceRow } from './row-source.ts'
 import { scanBatches } from './scan.ts'
 import { translate } from './vast-errors.ts'
 import { storedVersion } from './versions.ts'
@@ -37,7 +37,7 @@ export class VastReadTx implements ReadTx {
         key.map((value, i) => comparable(facts, facts.key[i] ?? '', value)),
       )
       if (row && table === 'flows') this.hints.learnFlow(row)
-      return row && as<Row<N>>(Object.fromEntries(facts.columnNames.map((column) => [column, row[column] ?? null])))
+      return row && as<Row<N>>(picked(row, facts.columnNames))
     })
   }
 

@@ -8,6 +8,13 @@ export const ROW_ID: unique symbol = Symbol('$row_id')
 /** Cells by column. Which columns are there is what the query asked for. */
 export type SourceRow = { readonly [column: string]: Value } & { readonly [ROW_ID]?: bigint }
 
+/** A row of these columns and nothing else. */
+export const picked = (row: SourceRow, columns: readonly string[]): SourceRow => {
+  const cells: { [column: string]: Value } = {}
+  for (const column of columns) cells[column] = row[column] ?? null
+  return cells
+}
+
 export type Condition =
   | { readonly kind: 'compare'; readonly op: CompareOp; readonly value: Scalar }
   | { readonly kind: 'in'; readonly values: readonly Scalar[] }

@@ -13,7 +13,7 @@ interface Waiter {
 }
 
 interface Lock {
-  holder: object
+  readonly holder: object
   readonly waiting: Waiter[]
 }
 
@@ -23,6 +23,8 @@ interface Lock {
  */
 export class WorkLocks {
   readonly #locks = new Map<string, Lock>()
+  /** What each holds. */
+  readonly #held = new Map<object, string[]>()
   readonly #waitsFor = new Map<object, string>()
   #closed = false
 
@@ -30,22 +32,29 @@ export class WorkLocks {
   async acquire(owner: object, keys: readonly string[]): Promise<void> {
     for (const key of [...new Set(keys)].sort()) {
       const lock = this.#locks.get(key)
-      if (!lock) this.#locks.set(key, { holder: owner, waiting: [] })
+      if (!lock) this.#give(key, { holder: owner, waiting: [] })
       else if (lock.holder !== owner) await this.#wait(lock, owner, key)
     }
   }
 
   release(owner: object): void {
-    for (const [key, lock] of this.#locks) {
-      if (lock.holder !== owner) continue
-      const next = lock.waiting.shift()
+    const keys = this.#held.get(owner) ?? []
+    this.#held.delete(owner)
+    for (const key of keys) {
+      const waiting = this.#locks.get(key)?.waiting ?? []
+      const next = waiting.shift()
       if (!next) this.#locks.delete(key)
       else {
-        lock.holder = next.owner
+        this.#give(key, { holder: next.owner, waiting })
         this.#waitsFor.delete(next.owner)
         next.granted()
       }
     }
+  }
+
+  #give(key: string, lock: Lock): void {
+    this.#locks.set(key, lock)
+    this.#held.getOrInsertComputed(lock.holder, () => []).push(key)
   }
 
   /** Sends away who waits and who would have to. */

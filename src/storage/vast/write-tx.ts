@@ -202,7 +202,7 @@ export class VastWriteTx extends VastReadTx implements WriteTx {
   }
 
   #place(facts: TableFacts, rows: readonly unknown[], texts: readonly string[], count: number): void {
-    const columns = new Set(facts.columnNames.filter((column) => !facts.key.includes(column)))
+    const columns = facts.cellNames
     for (const [i, row] of (rows as readonly SourceRow[]).entries()) {
       const text = texts[i] ?? ''
       this.#set(facts.name, text, { row: { ...row }, columns }, this.#stored.get(facts.name)?.get(text), count)

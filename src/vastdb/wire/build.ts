@@ -106,13 +106,28 @@ const setFixed = (view: DataView, at: number, type: DataType, value: Value): voi
   }
 }
 
+const is64Bit = (type: DataType): boolean =>
+  DataType.isTimestamp(type) || ((DataType.isInt(type) || DataType.isTime(type)) && type.bitWidth === 64)
+
+const longs = (type: DataType, values: readonly Value[]): BigInt64Array | BigUint64Array => {
+  const result = DataType.isInt(type) && !type.isSigned ? new BigUint64Array(values.length) : new BigInt64Array(values.length)
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i] ?? null
+    if (value === null) continue
+    const exact = integer(type, value)
+    result[i] = exact
+    // What does not fit is stored modulo 2^64.
+    if (result[i] !== exact) throw new RangeError(`${value} does not fit into ${type}`)
+  }
+  return result
+}
+
 const setInteger = (view: DataView, at: number, type: DataType, value: bigint): void => {
   const bits = 8 * fixedWidth(type)
   const signed = !DataType.isInt(type) || type.isSigned
   if ((signed ? BigInt.asIntN(bits, value) : BigInt.asUintN(bits, value)) !== value)
     throw new RangeError(`${value} does not fit into ${type}`)
-  if (bits === 64) view.setBigUint64(at, BigInt.asUintN(64, value), true)
-  else if (bits === 32) view.setUint32(at, Number(BigInt.asUintN(32, value)), true)
+  if (bits === 32) view.setUint32(at, Number(BigInt.asUintN(32, value)), true)
   else if (bits === 16) view.setUint16(at, Number(BigInt.asUintN(16, value)), true)
   else view.setUint8(at, Number(BigInt.asUintN(8, value)))
 }
@@ -193,6 +208,7 @@ export const dataOf = (type: DataType, values: readonly Value[]): Data => {
         ),
       ),
     )
+  if (is64Bit(type)) return make({ values: longs(type, values) })
   const width = fixedWidth(type)
   const view = new DataView(new ArrayBuffer(length * width))
   values.forEach((value, i) => {

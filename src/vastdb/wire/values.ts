@@ -83,8 +83,29 @@ const textCells = (data: Data): Value[] | undefined => {
   return cells
 }
 
+/** The cells of a column whose values lie in its buffer one by one, as they are. */
+const plainCells = (data: Data): Value[] => {
+  const { values, length } = data
+  const cells = Array<Value>(length)
+  if (data.nullCount === 0) for (let i = 0; i < length; i++) cells[i] = values[i]
+  else for (let i = 0; i < length; i++) cells[i] = isThere(data, i) ? values[i] : null
+  return cells
+}
+
+const decimalCells = (data: Data): Value[] => {
+  const cells = Array<Value>(data.length)
+  for (let i = 0; i < data.length; i++) cells[i] = isThere(data, i) ? decimalAt(data.values, i) : null
+  return cells
+}
+
+const isPlain = (type: DataType): boolean =>
+  DataType.isInt(type) || DataType.isTimestamp(type) || DataType.isTime(type) || DataType.isDate(type)
+
 /** All cells of a column. */
 export const columnValues = (data: Data): Value[] => {
+  const { type } = data
   if (data.nullCount === data.length) return Array<Value>(data.length).fill(null)
-  return (DataType.isUtf8(data.type) ? textCells(data) : undefined) ?? range(data, 0, data.length)
+  if (DataType.isUtf8(type)) return textCells(data) ?? range(data, 0, data.length)
+  if (isPlain(type)) return plainCells(data)
+  return DataType.isDecimal(type) ? decimalCells(data) : range(data, 0, data.length)
 }
