@@ -1,5 +1,5 @@
 /**
- * Posts of one segment by 64 callers on the VAST engine when a request takes 2 ms more: through HTTP, and the use-case called in this process. What the
+ * Posts of one segment by 64 callers on the VAST engine when a request takes 2 ms at least: through HTTP, and the use-case called in this process. What the
  * service and the emulator spend on a post is stated apart, as CPU time: two processes share the machine, and the emulator's part is no cluster's.
  * `bun run bench/vast-posts.ts [--seconds 4] [--rounds 3]`
  */
@@ -60,7 +60,7 @@ const resultOf = (how: string, flows: number, runs: readonly Run[]): Result => {
   const [service, emulator] = [median(runs.map((run) => run.serviceUs)), median(runs.map((run) => run.emulatorUs))]
   const p99Ms = runs.flatMap((run) => run.p99Ms ?? [])
   return {
-    what: `posts of one segment ${how}, ${CALLERS} callers, ${flows === 1 ? 'one flow' : `${flows} flows`}, a request takes ${REQUEST_MS} ms more`,
+    what: `posts of one segment ${how}, ${CALLERS} callers, ${flows === 1 ? 'one flow' : `${flows} flows`}, a request takes ${REQUEST_MS} ms`,
     figure: `${whole(perSecond)}/s`,
     baseline: `CPU for a post: service ${whole(service)} µs, emulator ${whole(emulator)} µs`,
     ...(p99Ms.length > 0 && { p99: fixed(median(p99Ms), 1) }),

@@ -1,5 +1,5 @@
 // Insert, update, delete. A batch may take several requests; that all of them count or none is the transaction's doing.
-import type { RecordBatch } from 'apache-arrow'
+import type { Field, RecordBatch, Schema } from 'apache-arrow'
 import { InvalidArgument, ProtocolError } from './errors.ts'
 import { reading, run, type Scope } from './scope.ts'
 import { checkCells, INSERT_LIMITS, requestBodies, UPDATE_LIMITS } from './slices.ts'
@@ -7,7 +7,7 @@ import type { Table } from './tables.ts'
 import { sameLayout } from './wire/arrow-schema.ts'
 import { batchOf, batchOfData, dataOf } from './wire/build.ts'
 import { decodeOneBatch } from './wire/ipc.ts'
-import { ROW_ID, rowIdField } from './wire/row-id.ts'
+import { onlyRowId, ROW_ID, type RowIdKind, rowIdField } from './wire/row-id.ts'
 import { columnValues } from './wire/values.ts'
 
 const nameOf = ({ schema, table }: Table): string => `${schema}/${table}`
@@ -21,8 +21,8 @@ const checkColumns = (table: Table, batch: RecordBatch): void => {
   }
 }
 
-const readRowIds = (table: Table, body: Uint8Array): bigint[] => {
-  const batch = reading(`row ids of ${nameOf(table)}`, () => decodeOneBatch(body))
+const readRowIds = ({ connection }: Scope, table: Table, body: Uint8Array): bigint[] => {
+  const batch = reading(`row ids of ${nameOf(table)}`, () => decodeOneBatch(body, connection.schemas))
   const column = batch.data.children[batch.schema.fields.findIndex((field) => field.name === ROW_ID)]
   if (column === undefined) throw new ProtocolError(`row ids of ${nameOf(table)}: the answer has no column ${ROW_ID}`)
   return columnValues(column).map((value) => {
@@ -42,7 +42,7 @@ export const insertRows = async (scope: Scope, table: Table, batch: RecordBatch,
   const ids: bigint[] = []
   for (const body of requestBodies(batch, INSERT_LIMITS[table.rowIds])) {
     const answer = await run(scope, { method: 'POST', schema: table.schema, table: table.table, command: 'rows', body, signal })
-    for (const id of readRowIds(table, answer.body)) ids.push(id)
+    for (const id of readRowIds(scope, table, answer.body)) ids.push(id)
   }
   if (ids.length !== batch.numRows)
     throw new ProtocolError(`${nameOf(table)}: ${batch.numRows} rows inserted, ${ids.length} row ids came back`)
@@ -83,21 +83,26 @@ export const updateRows = async (
       order.map((at) => cells[at] ?? null),
     )
   })
-  const idField = rowIdField(table.rowIds)
   const sortedIds = dataOf(
-    idField.type,
+    rowIdField(table.rowIds).type,
     order.map((at) => ids[at] ?? null),
   )
-  const batch = batchOfData([idField, ...values.schema.fields], [sortedIds, ...columns])
+  const batch = batchOfData(withRowId(table.rowIds, values.schema), [sortedIds, ...columns])
   for (const body of requestBodies(batch, UPDATE_LIMITS))
     await run(scope, { method: 'PUT', schema: table.schema, table: table.table, command: 'rows', body, signal })
 }
+
+/** Fields of updates, by what they set: an update of the same columns as before finds its schema encoded. */
+const fieldLists: Readonly<Record<RowIdKind, WeakMap<Schema, readonly Field[]>>> = { plain: new WeakMap(), wide: new WeakMap() }
+
+const withRowId = (kind: RowIdKind, schema: Schema): readonly Field[] =>
+  fieldLists[kind].getOrInsertComputed(schema, () => [rowIdField(kind), ...schema.fields])
 
 /** Removes rows by their ids. */
 export const deleteRows = async (scope: Scope, table: Table, ids: readonly bigint[], signal?: AbortSignal): Promise<void> => {
   if (ids.length === 0) return
   const sorted = ascending(table, ids).map((at) => ids[at] ?? 0n)
-  const batch = batchOf([rowIdField(table.rowIds)], [sorted])
+  const batch = batchOf(onlyRowId(table.rowIds), [sorted])
   for (const body of requestBodies(batch, UPDATE_LIMITS))
     await run(scope, { method: 'DELETE', schema: table.schema, table: table.table, command: 'rows', body, signal })
 }

@@ -46,7 +46,7 @@ export interface SequencerOptions extends Sequencing {
 }
 
 const MOST_TRIES = 20
-const DELAY_MS = 100
+const DELAY_MS = 500
 
 /** Gives the entries of the outbox their numbers. Any replica may, at any time: of two at once one wins. */
 export class Sequencer {

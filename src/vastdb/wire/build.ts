@@ -242,5 +242,7 @@ const schemas = new WeakMap<readonly Field[], Schema>()
 /** A batch of columns that are Arrow data already; `rows` counts when there is no column. */
 export const batchOfData = (fields: readonly Field[], data: readonly Data[], rows = data[0]?.length ?? 0): RecordBatch => {
   const schema = schemas.getOrInsertComputed(fields, () => new Schema([...fields]))
-  return new RecordBatch(schema, new Data(new Struct(schema.fields), 0, rows, 0, undefined, [...data]))
+  const batch = new RecordBatch(schema, new Data(new Struct(schema.fields), 0, rows, 0, undefined, [...data]))
+  // The constructor makes an equal schema for each batch; what is known of this one (its message) is known of the object.
+  return Object.assign(batch, { schema })
 }

@@ -127,13 +127,16 @@ export class FlatTable {
     })
   }
 
-  /** A vector of structs of int64 pairs (FieldNode and Buffer of Arrow); absent is empty. */
-  pairs(slot: number): (readonly [bigint, bigint])[] {
+  /** A vector of structs of int64 pairs (FieldNode and Buffer of Arrow), exact as far as a number is; absent is empty. */
+  pairs(slot: number): (readonly [number, number])[] {
     const at = this.#indirect(slot)
     if (at === undefined) return []
     const length = this.#vectorLength(at, 16)
     const { view } = this.#source
-    return Array.from({ length }, (_, i) => [view.getBigInt64(at + 4 + 16 * i, true), view.getBigInt64(at + 12 + 16 * i, true)] as const)
+    const long = (from: number): number => view.getInt32(from + 4, true) * 0x1_0000_0000 + view.getUint32(from, true)
+    const found: (readonly [number, number])[] = []
+    for (let from = at + 4; from < at + 4 + 16 * length; from += 16) found.push([long(from), long(from + 8)])
+    return found
   }
 
   error(slot: number, problem: string, cause?: unknown): WireError {

@@ -11,8 +11,8 @@ const ZSTD = 1
 const MAX_BUFFER = 2 ** 31 - 1
 
 interface Cursor {
-  readonly nodes: readonly (readonly [bigint, bigint])[]
-  readonly buffers: readonly (readonly [bigint, bigint])[]
+  readonly nodes: readonly (readonly [number, number])[]
+  readonly buffers: readonly (readonly [number, number])[]
   readonly body: Uint8Array
   readonly bodyOffset: number
   readonly compressed: boolean
@@ -41,14 +41,14 @@ const nextBuffer = (cursor: Cursor, what: string): { readonly bytes: Uint8Array;
   if (region === undefined) throw new WireError('RecordBatch', cursor.bodyOffset, `no buffer left for ${what}`)
   cursor.buffer += 1
   const [offset, length] = region
-  const at = cursor.bodyOffset + Number(offset)
-  if (offset < 0n || length < 0n || offset + length > BigInt(cursor.body.length))
+  const at = cursor.bodyOffset + offset
+  if (offset < 0 || length < 0 || offset + length > cursor.body.length)
     throw new WireError(
       'RecordBatch',
       cursor.bodyOffset,
       `${what}: buffer ${offset}+${length} lies outside the body of ${cursor.body.length}`,
     )
-  const bytes = cursor.body.subarray(Number(offset), Number(offset + length))
+  const bytes = cursor.body.subarray(offset, offset + length)
   return { bytes: cursor.compressed && bytes.length > 0 ? decompress(bytes, at) : bytes, at }
 }
 
@@ -84,17 +84,16 @@ const readData = (cursor: Cursor, type: DataType, name: string): Data => {
   const node = cursor.nodes[cursor.node]
   if (node === undefined) throw new WireError('RecordBatch', cursor.bodyOffset, `no field node left for ${name}`)
   cursor.node += 1
-  const [longLength, longNulls] = node
-  if (longLength < 0n || longLength > BigInt(MAX_BUFFER) || longNulls < -1n || longNulls > longLength)
-    throw new WireError('RecordBatch', cursor.bodyOffset, `${name}: ${longLength} values of which ${longNulls} are null`)
-  const length = Number(longLength)
+  const [length, nullCount] = node
+  if (length < 0 || length > MAX_BUFFER || nullCount < -1 || nullCount > length)
+    throw new WireError('RecordBatch', cursor.bodyOffset, `${name}: ${length} values of which ${nullCount} are null`)
   const validity = nextBuffer(cursor, `validity of ${name}`)
   if (validity.bytes.length > 0 && validity.bytes.length < bitsSize(length))
     throw new WireError('RecordBatch', validity.at, `validity of ${name}: ${validity.bytes.length} bytes for ${length} values`)
-  if (validity.bytes.length === 0 && longNulls > 0n)
-    throw new WireError('RecordBatch', validity.at, `${name}: ${longNulls} nulls without a validity buffer`)
-  const nullBitmap = validity.bytes.length > 0 && longNulls !== 0n ? validity.bytes.subarray(0, bitsSize(length)) : undefined
-  const nulls = nullBitmap === undefined ? 0 : Number(longNulls)
+  if (validity.bytes.length === 0 && nullCount > 0)
+    throw new WireError('RecordBatch', validity.at, `${name}: ${nullCount} nulls without a validity buffer`)
+  const nullBitmap = validity.bytes.length > 0 && nullCount !== 0 ? validity.bytes.subarray(0, bitsSize(length)) : undefined
+  const nulls = nullBitmap === undefined ? 0 : nullCount
   const make = (buffers: Pick<ColumnBuffers, 'offsets' | 'values'>, children: readonly Data[] = []): Data =>
     columnOf(type, { ...buffers, length, nulls, validity: nullBitmap }, children)
 

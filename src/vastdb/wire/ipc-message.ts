@@ -16,9 +16,9 @@ export type Message =
   | { readonly kind: 'batch'; readonly header: FlatTable; readonly body: Uint8Array; readonly bodyOffset: number }
   | { readonly kind: 'end' }
 
-/** Metadata that is worth remembering: the schema of one column takes about 200 bytes. */
-const MEMO_BYTES = 1024
-const MEMO_SCHEMAS = 4096
+/** Metadata that is worth remembering: the schema of one column takes about 200 bytes, that of a whole table some thousand. */
+const MEMO_BYTES = 8192
+const MEMO_SCHEMAS = 1024
 
 /** Schemas by the bytes that said them. Answers say the same few again and again: one in front of each column. */
 export class SchemaMemo {
@@ -78,15 +78,20 @@ export const messageOf = (header: MessageHeader, body: Uint8Array, bodyOffset: n
     : { kind: 'batch', header: header.table, body, bodyOffset }
 
 /** The message at `at`, and where the next one starts. Bytes that end inside a message are an error. */
-export const readMessage = (bytes: Uint8Array, at: number): { readonly message: Message; readonly next: number } => {
+export const readMessage = (bytes: Uint8Array, at: number, schemas?: SchemaMemo): { readonly message: Message; readonly next: number } => {
   const rest = bytes.subarray(at)
   const prefix = readPrefix(rest, at)
   if (prefix.kind === 'need') throw new WireError('message', at, `${rest.length} bytes left, expected ${prefix.need}`)
   if (prefix.kind === 'end') return { message: { kind: 'end' }, next: at + prefix.size }
   const bodyAt = at + PREFIX + prefix.length
   if (bodyAt > bytes.length) throw new WireError('message', at, `metadata of ${prefix.length} bytes ends after the last byte`)
-  const header = readHeader(bytes.subarray(at + PREFIX, bodyAt), at + PREFIX)
+  const metadata = bytes.subarray(at + PREFIX, bodyAt)
+  const known = schemas?.find(metadata)
+  if (known) return { message: { kind: 'schema', schema: known }, next: bodyAt }
+  const header = readHeader(metadata, at + PREFIX)
   const next = bodyAt + header.bodyLength
   if (next > bytes.length) throw new WireError('message', bodyAt, `body of ${header.bodyLength} bytes, ${bytes.length - bodyAt} are left`)
-  return { message: messageOf(header, bytes.subarray(bodyAt, next), bodyAt), next }
+  const message = messageOf(header, bytes.subarray(bodyAt, next), bodyAt)
+  if (message.kind === 'schema' && header.bodyLength === 0) schemas?.keep(metadata, message.schema)
+  return { message, next }
 }

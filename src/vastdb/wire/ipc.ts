@@ -1,7 +1,7 @@
 import type { RecordBatch, Schema } from 'apache-arrow'
 import { readBatch } from './ipc-batch.ts'
 import { type EncodeOptions, encodeBatchMessage, encodeEnd, encodeSchemaMessage } from './ipc-encode.ts'
-import { readMessage } from './ipc-message.ts'
+import { readMessage, type SchemaMemo } from './ipc-message.ts'
 import { WireError } from './wire-error.ts'
 
 export { type EncodeOptions, encodeBatchMessage, encodeColumnsMessage, encodeEnd, encodeSchemaMessage } from './ipc-encode.ts'
@@ -30,9 +30,12 @@ export const decodeSchema = (bytes: Uint8Array): Schema => {
   return message.schema
 }
 
-/** A whole IPC stream. The end-of-stream message may be missing. */
-export const decodeStream = (bytes: Uint8Array): { readonly schema: Schema; readonly batches: readonly RecordBatch[] } => {
-  const first = readMessage(bytes, 0)
+/** A whole IPC stream. The end-of-stream message may be missing. Schemas that are in the memo are not read again. */
+export const decodeStream = (
+  bytes: Uint8Array,
+  schemas?: SchemaMemo,
+): { readonly schema: Schema; readonly batches: readonly RecordBatch[] } => {
+  const first = readMessage(bytes, 0, schemas)
   if (first.message.kind !== 'schema') throw new WireError('stream', 0, `expected a schema, found ${first.message.kind}`)
   const { schema } = first.message
   const batches: RecordBatch[] = []
@@ -48,8 +51,8 @@ export const decodeStream = (bytes: Uint8Array): { readonly schema: Schema; read
 }
 
 /** The one batch of a stream that must hold exactly one (insert, update, delete, row ids). */
-export const decodeOneBatch = (bytes: Uint8Array): RecordBatch => {
-  const { batches } = decodeStream(bytes)
+export const decodeOneBatch = (bytes: Uint8Array, schemas?: SchemaMemo): RecordBatch => {
+  const { batches } = decodeStream(bytes, schemas)
   const [batch] = batches
   if (batch === undefined || batches.length !== 1) throw new WireError('stream', 0, `expected one batch, found ${batches.length}`)
   return batch

@@ -19,7 +19,7 @@ export interface EmulatorOptions {
   readonly credentials?: { readonly accessKey: string; readonly secretKey: string } | null
   /** What the `Server` header announces. Default 5.4.0.20. */
   readonly version?: string
-  /** Milliseconds added to every request. */
+  /** Milliseconds that every request takes at least. */
   readonly latencyMs?: number
   /** A keep-alive after so many frames of a query answer. Default 3; 0 for none. */
   readonly keepAliveEvery?: number

@@ -15,16 +15,22 @@ const percent = (text: string): string =>
   Array.from(new TextEncoder().encode(text), (byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('')
 
 /** The path as it came (JVM clients sign what they send), and percent-encoded once more (the Python client). */
-const canonicalPaths = (path: string): string[] => [...new Set([path.replace(/[^A-Za-z0-9/\-_.~]+/g, percent), path])]
+function* canonicalPaths(path: string): Generator<string> {
+  yield path.replace(/[^A-Za-z0-9/\-_.~]+/g, percent)
+  yield path
+}
 
 /** The items as they came, sorted, a bare command with `=`; and decoded, encoded and sorted as AWS says. */
-const canonicalQueries = (query: string): string[] => {
+function* canonicalQueries(query: string): Generator<string> {
   const items = query.split('&').filter((item) => item !== '')
-  const raw = items.map((item) => (item.includes('=') ? item : `${item}=`)).sort()
-  const standard = [...new URLSearchParams(query)]
+  yield items
+    .map((item) => (item.includes('=') ? item : `${item}=`))
+    .sort()
+    .join('&')
+  yield [...new URLSearchParams(query)]
     .map(([key, value]) => [key, value].map((part) => part.replace(/[^A-Za-z0-9\-_.~]+/g, percent)).join('='))
     .sort()
-  return [...new Set([raw.join('&'), standard.join('&')])]
+    .join('&')
 }
 
 const denied = (code: string, message: string) => new ProtocolError(403, code, message)

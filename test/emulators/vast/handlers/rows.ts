@@ -3,7 +3,8 @@ import { batchOfData } from '../../../../src/vastdb/wire/build.ts'
 import { columnOf } from '../../../../src/vastdb/wire/column.ts'
 import { concatData } from '../../../../src/vastdb/wire/combine.ts'
 import { decodeOneBatch, encodeStream } from '../../../../src/vastdb/wire/ipc.ts'
-import { ROW_ID, rowIdField } from '../../../../src/vastdb/wire/row-id.ts'
+import { SchemaMemo } from '../../../../src/vastdb/wire/ipc-message.ts'
+import { onlyRowId, ROW_ID } from '../../../../src/vastdb/wire/row-id.ts'
 import { columnValues, type Value } from '../../../../src/vastdb/wire/values.ts'
 import type { Column, TableEntry } from '../catalog.ts'
 import { checkSameColumn } from '../column-rules.ts'
@@ -12,6 +13,9 @@ import { badRequest, conflict, notEmulated, notFound, ProtocolError } from '../p
 import type { Chunk } from '../store/chunk.ts'
 import { readRowIds, rowIdData } from '../wire/row-ids.ts'
 import { takeRows } from '../wire/take.ts'
+
+/** Clients send the same few again and again. */
+const schemas = new SchemaMemo()
 
 /** A column of this name is the row id itself. The first insert decides who chooses its values. */
 export const CLIENT_ROW_ID = 'vastdb_rowid'
@@ -82,14 +86,14 @@ const clientChunk = (exchange: Exchange, table: TableEntry, ids: Float64Array, g
 /** One batch in, its row ids out, in its order. */
 export const insertRows: Handler = (exchange) => {
   const table = tableOf(exchange)
-  const batch = decodeOneBatch(exchange.body)
+  const batch = decodeOneBatch(exchange.body, schemas)
   if (batch.schema.fields.length === 0) throw new ProtocolError(501, 'NotImplemented', 'an insert without columns')
   const given = givenColumns(table, batch)
   const ids = named(batch, CLIENT_ROW_ID)
   const rows = exchange.transaction.rows(table)
   const kind = rowIdKindOf(table)
   const answer = (rowIds: Float64Array) => ({
-    body: encodeStream(batchOfData([rowIdField(kind)], [rowIdData(kind, rowIds)], rowIds.length)),
+    body: encodeStream(batchOfData(onlyRowId(kind), [rowIdData(kind, rowIds)], rowIds.length)),
   })
   if (batch.numRows === 0) return answer(new Float64Array(0))
   if (ids !== undefined) {
@@ -170,7 +174,7 @@ const nullOf = (data: Data): Data => {
 
 export const updateRows: Handler = (exchange) => {
   const table = tableOf(exchange)
-  const batch = decodeOneBatch(exchange.body)
+  const batch = decodeOneBatch(exchange.body, schemas)
   const ids = addressed(batch)
   const given = givenColumns(table, batch)
   const keyed = given.find(({ column }) => table.sortKey.includes(column.id))
@@ -201,7 +205,7 @@ export const updateRows: Handler = (exchange) => {
 export const deleteRows: Handler = (exchange) => {
   const table = tableOf(exchange)
   const rows = exchange.transaction.rows(table)
-  for (const id of addressed(decodeOneBatch(exchange.body))) {
+  for (const id of addressed(decodeOneBatch(exchange.body, schemas))) {
     const { chunk, row } = located(exchange, table, id)
     rows.change(chunk, row, 'deleted')
   }

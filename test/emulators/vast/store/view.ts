@@ -7,7 +7,7 @@ import { takeRows } from '../wire/take.ts'
 import { type Change, type Chunk, rowIdAt, rowOf } from './chunk.ts'
 import type { RowStore } from './row-store.ts'
 
-/** Rows of one chunk, ascending. */
+/** Rows of one chunk, ascending, in one state of the view. */
 export interface Selection {
   readonly chunk: Chunk
   readonly rows: Uint32Array
@@ -39,6 +39,7 @@ export class RowView {
   /** `changes` by chunk, for one state of the store: commits of others may merge chunks while this transaction is open. */
   #changed = new Map<Chunk, Set<number>>()
   #changedFor: readonly Chunk[] | undefined
+  readonly #selected = new WeakMap<Selection, readonly (readonly [number, ReadonlyMap<number, Value>])[]>()
   #visible: readonly Chunk[] = []
   #visibleFor: readonly Chunk[] | undefined
 
@@ -143,27 +144,47 @@ export class RowView {
   }
 
   /** A column of the selected rows, changes included. */
-  column({ chunk, rows }: Selection, column: number, type: DataType): Data {
+  column(selection: Selection, column: number, type: DataType): Data {
+    const { chunk, rows } = selection
     const data = chunk.columns.get(column)
     const untouched = (some: Uint32Array): Data => (data === undefined ? dataOf(type, Array(some.length).fill(null)) : takeRows(data, some))
-    const touched = this.touched(chunk)
-    const changed = touched.size === 0 ? [] : [...rows].filter((row) => touched.has(row))
-    if (changed.length === 0) return untouched(rows)
-    const columnOf = (some: Uint32Array | readonly number[]) =>
-      dataOf(
-        type,
-        Array.from(some, (row) => this.cell(chunk, row, column)),
-      )
-    if (changed.length > 16) return columnOf(rows)
+    const cells = this.#changedCells(selection, column)
+    if (cells.size === 0) return untouched(rows)
+    const cellAt = (row: number, at: number): Value => {
+      const cell = cells.get(at)
+      return cell !== undefined ? cell : data === undefined ? null : valueAt(data, row)
+    }
+    if (cells.size > 16) return dataOf(type, Array.from(rows, cellAt))
     const parts: Data[] = []
     let from = 0
-    for (const row of changed) {
-      const at = rows.indexOf(row)
+    for (const [at, cell] of cells) {
       if (at > from) parts.push(untouched(rows.subarray(from, at)))
-      parts.push(columnOf([row]))
+      parts.push(dataOf(type, [cell]))
       from = at + 1
     }
     if (from < rows.length) parts.push(untouched(rows.subarray(from)))
     return concatData(type, parts)
+  }
+
+  /** Cells of one column that differ from what was inserted, by their place in the selection, ascending. */
+  #changedCells(selection: Selection, column: number): ReadonlyMap<number, Value> {
+    const cells = new Map<number, Value>()
+    for (const [at, change] of this.#changesIn(selection)) {
+      const cell = change.get(column)
+      if (cell !== undefined) cells.set(at, cell)
+    }
+    return cells
+  }
+
+  /** What became of the selected rows, by their place in the selection; looked up once for all columns. */
+  #changesIn(selection: Selection): readonly (readonly [number, ReadonlyMap<number, Value>])[] {
+    return this.#selected.getOrInsertComputed(selection, ({ chunk, rows }) => {
+      const touched = this.touched(chunk)
+      if (touched.size === 0) return []
+      return Array.from(rows).flatMap((row, at) => {
+        const change = touched.has(row) ? this.changeOf(chunk, row) : undefined
+        return change === undefined || change === 'deleted' ? [] : [[at, change] as const]
+      })
+    })
   }
 }
