@@ -202,8 +202,9 @@ class Arrivals {
   /** The next bytes; undefined at the end. */
   async next(): Promise<Uint8Array | undefined> {
     for (;;) {
-      const chunk: Uint8Array | null = this.#incoming.read()
-      if (chunk !== null) return chunk
+      const chunk: Buffer | null = this.#incoming.read()
+      // Not a Buffer, whose `slice` would not copy.
+      if (chunk !== null) return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length)
       if (this.#error) throw this.#error
       if (this.#over) return undefined
       await new Promise<void>((resolve) => {
