@@ -121,7 +121,8 @@ export const segmentPostUseCases = (deps: Deps) => {
       }
       const missing = settings.requireUploadedObjects ? await missingUploads(parseQuietly(parse)) : new Set<string>()
       return tables.write(async (tx) => {
-        tx.prefetch((ahead) => lookAround(ahead, flowId, parseQuietly(parse)))
+        const segments = parseQuietly(parse)
+        tx.prefetch((ahead) => lookAround(ahead, flowId, segments), objectLocks(segments.map(({ post }) => post.object_id)))
         await tx.lock([`flow:${flowId}`])
         const flow = await getWritableFlow(tx, context, flowId)
         return register(tx, context, flow, parse(), { missing, single: !Array.isArray(body()) })

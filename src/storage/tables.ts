@@ -64,10 +64,11 @@ export interface WriteTx extends ReadTx {
    */
   lock(keys: readonly string[]): Promise<void>
   /**
-   * Reads that the work is going to make behind its locks, for a store that is far away: it may make them now, together with those of other works, so that
-   * the answers are near when they are wanted. Changes nothing of what the work sees; what `reads` gives or throws is ignored, and it may not run at all.
+   * Reads that the work is going to make behind its locks, and the locks that it is going to take, for a store that is far away: it may look now, together
+   * with other works, so that the answers are near when they are wanted. Changes nothing of what the work sees, and takes no lock; what `reads` gives or
+   * throws is ignored, and it may not run at all.
    */
-  prefetch(reads: (tx: ReadTx) => Promise<unknown>): void
+  prefetch(reads: (tx: ReadTx) => Promise<unknown>, locks: readonly string[]): void
   /** Throws `exists` when a row with that key is there; nothing of this call is inserted then. */
   insert<N extends TableName>(table: N, rows: readonly Row<N>[]): Promise<void>
   /** Inserts each row, or replaces the one with its key. For rows that differ, where `update` sets all alike. */

@@ -100,14 +100,15 @@ export class Batch {
     const rows: string[] = []
     let { looksFirst } = this
     for (;;) {
+      const onExpect = (keys: readonly string[]) => this.#lockRows.expect(keys)
       const onLock = (keys: readonly string[]) => {
         this.claimant?.take(keys.map((key) => `slot ${this.#lockRows.slot(key)}`))
-        this.#lockRows.expect(keys)
+        onExpect(keys)
       }
       const onPrefetch = (reading: Promise<unknown>) => void this.#prefetching.push(reading.catch(() => undefined))
       const { hints } = engine
       const shared = { snapshot: this.#snapshot, merged: this.#merged, locks, hints, checkLocks }
-      const tx = new VastWriteTx({ ...shared, looksFirst, anyLog, onLock, onPrefetch })
+      const tx = new VastWriteTx({ ...shared, looksFirst, anyLog, onLock, onExpect, onPrefetch })
       try {
         await locks.acquire(tx, rows)
         const value = await limited(work(tx), timeoutMs)

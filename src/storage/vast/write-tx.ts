@@ -33,6 +33,8 @@ export interface WriteTxOptions {
   readonly looksFirst: boolean
   /** The work takes these locks; not necessarily at once. Throws `RunAgain` where it cannot have them in this batch. */
   readonly onLock: (keys: readonly string[]) => void
+  /** The work is going to take these locks. */
+  readonly onExpect: (keys: readonly string[]) => void
   /** Reads are under way that the work does not wait for. */
   readonly onPrefetch: (reading: Promise<unknown>) => void
 }
@@ -80,10 +82,14 @@ export class VastWriteTx extends VastReadTx implements WriteTx {
     for (const key of keys) this.locks.add(key)
   }
 
-  prefetch(reads: (tx: ReadTx) => Promise<unknown>): void {
+  prefetch(reads: (tx: ReadTx) => Promise<unknown>, locks: readonly string[]): void {
     this.assertOpen()
     // Not for a work that turns out to have to wait for another batch.
-    const reading = nextTurn().then(() => (this.again ? undefined : reads(new VastReadTx(this.options.snapshot, this.hints))))
+    const reading = nextTurn().then(() => {
+      if (this.again) return
+      this.options.onExpect(locks)
+      return reads(new VastReadTx(this.options.snapshot, this.hints))
+    })
     this.options.onPrefetch(reading)
   }
 

@@ -124,7 +124,7 @@ describe('reads made ahead', () => {
     const ids = [...Array(20).keys()].map((n) => `ahead-${n}`)
     const work = (id: string) =>
       store.write(async (tx) => {
-        tx.prefetch((ahead) => ahead.find('deliveries', [id]))
+        tx.prefetch((ahead) => ahead.find('deliveries', [id]), [])
         await tx.lock(['l5'])
         if (!(await tx.find('deliveries', [id]))) await tx.insert('deliveries', [deliveryRow(id)])
       })
@@ -135,7 +135,7 @@ describe('reads made ahead', () => {
 
   test('that fail are nobody’s failure', async () => {
     const write = store.write(async (tx) => {
-      tx.prefetch(() => Promise.reject(new Error('ahead')))
+      tx.prefetch(() => Promise.reject(new Error('ahead')), [])
       await tx.insert('deliveries', [deliveryRow('calm')])
       return 'written'
     })
