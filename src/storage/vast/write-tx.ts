@@ -84,12 +84,10 @@ export class VastWriteTx extends VastReadTx implements WriteTx {
 
   prefetch(reads: (tx: ReadTx) => Promise<unknown>, locks: readonly string[]): void {
     this.assertOpen()
+    // At once: lock rows are asked for in one query after the other.
+    this.options.onExpect(locks)
     // Not for a work that turns out to have to wait for another batch.
-    const reading = nextTurn().then(() => {
-      if (this.again) return
-      this.options.onExpect(locks)
-      return reads(new VastReadTx(this.options.snapshot, this.hints))
-    })
+    const reading = nextTurn().then(() => (this.again ? undefined : reads(new VastReadTx(this.options.snapshot, this.hints))))
     this.options.onPrefetch(reading)
   }
 
