@@ -34,8 +34,8 @@ interface PackedColumn {
 }
 
 /**
- * Numbers and codes of the batch are given away: their buffers are moved where nothing else lies in them. Bits and texts are copied,
- * which slices and batches with one dictionary share.
+ * The batch is given away: buffers are moved where nothing else lies in them. Bits are copied, which slices share, and the texts of a
+ * slice; a whole batch has texts of its own.
  */
 export const packBatch = (batch: RecordBatch): { readonly packed: PackedBatch; readonly transfer: ArrayBuffer[] } => {
   const columns = batch.schema.fields.map(({ name }) => packColumn(name, dataOf(batch, name)))
@@ -65,28 +65,29 @@ const packColumn = (name: string, data: Data): PackedColumn => {
     name,
     nulls: data.nullCount,
     valid: data.nullCount > 0 && data.nullBitmap.byteLength > 0 ? copy(data.nullBitmap as Uint8Array) : undefined,
-    values: own(values),
+    values: values instanceof Uint8Array ? copy(values) : own(values),
     offset: data.offset,
-    ...(data.dictionary && { texts: packTexts(data.dictionary) }),
+    ...(data.dictionary && { texts: packTexts(data.dictionary, isAlone(values) ? own : copy) }),
   }
 }
 
-const packTexts = (texts: Vector) => {
+const packTexts = (texts: Vector, take: typeof own) => {
   const [part, another] = texts.data
   if (part && !another && part.offset === 0)
-    return { size: texts.length, offsets: copy(part.valueOffsets as Int32Array), bytes: copy(part.values as Uint8Array) }
+    return { size: texts.length, offsets: take(part.valueOffsets as Int32Array), bytes: take(part.values as Uint8Array) }
   const encoded = Array.from({ length: texts.length }, (_, i) => new TextEncoder().encode(texts.get(i) as string))
   const offsets = new Int32Array(texts.length + 1)
   for (const [i, text] of encoded.entries()) offsets[i + 1] = (offsets[i] ?? 0) + text.length
   return { size: texts.length, offsets, bytes: new Uint8Array(Buffer.concat(encoded)) }
 }
 
-const copy = <A extends Int32Array | Uint8Array>(view: A): A & Numbers => view.slice() as A & Numbers
+type View = Int32Array | BigInt64Array | Float64Array | Uint8Array
 
-const own = <A extends Int32Array | BigInt64Array | Float64Array | Uint8Array>(view: A): A & Numbers => {
-  const alone = !(view instanceof Uint8Array) && view.buffer instanceof ArrayBuffer && view.byteLength === view.buffer.byteLength
-  return (alone ? view : view.slice()) as A & Numbers
-}
+const copy = <A extends View>(view: A): A & Numbers => view.slice() as A & Numbers
+
+const own = <A extends View>(view: A): A & Numbers => (isAlone(view) ? (view as A & Numbers) : copy(view))
+
+const isAlone = (view: View): boolean => view.buffer instanceof ArrayBuffer && view.byteLength === view.buffer.byteLength
 
 const unpackColumn = (length: number, { nulls, valid, values, offset, texts }: PackedColumn): Data => {
   const common = { length, offset, nullCount: nulls, nullBitmap: valid ?? null }

@@ -36,6 +36,8 @@ export interface Loaded {
   /** An estimate of the memory it takes. */
   readonly bytes: number
   readonly flowIds?: readonly string[] | undefined
+  /** Of a numbering: whether a flow has hidden segments. */
+  readonly hides?: boolean | undefined
 }
 
 /** What the engine's thread is asked for, and what it answers. */

@@ -154,7 +154,7 @@ const loadTable = async (id: number, { name, columns, flow, idsUpTo = 0 }: LoadO
     numbering?.complete()
     if (numbering && flow) indexes.set(flow.index, numbering)
     const { select, rowsScanned, bytes } = table
-    return { name, select, rowsScanned, bytes, flowIds: numbering?.idsUpTo(idsUpTo) }
+    return { name, select, rowsScanned, bytes, flowIds: numbering?.idsUpTo(idsUpTo), hides: numbering?.hides }
   } finally {
     loads.delete(id)
   }

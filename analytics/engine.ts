@@ -76,7 +76,7 @@ export class Engine {
 
   static async open(options: EngineOptions): Promise<Engine> {
     const instance = await DuckDBInstance.create(':memory:', {
-      threads: String(options.threads),
+      threads: '1',
       memory_limit: `${options.memoryLimitMiB}MiB`,
       autoinstall_known_extensions: 'false',
       autoload_known_extensions: 'false',
@@ -84,6 +84,7 @@ export class Engine {
       preserve_insertion_order: 'false',
     })
     const main = await instance.connect()
+    await startThreads(instance, options.threads)
     // In this order: each setting is out of reach behind the next. Without a directory nothing is written to disk when memory runs out.
     const settings = ["temp_directory = ''", "TimeZone = 'UTC'", 'enable_external_access = false', 'lock_configuration = true']
     if (options.directory !== undefined) settings.unshift(`allowed_directories = ['${options.directory.replaceAll("'", "''")}']`)
@@ -252,6 +253,18 @@ const read = async (connection: DuckDBConnection, query: Query, stop: Stop): Pro
   }
 }
 
+/**
+ * DuckDB's own threads inherit the priority of the one that starts them. That is whichever ends the query that sets their number, and so
+ * here the beginning of the next one: left to itself the client ends it in a thread of the runtime.
+ */
+const startThreads = async (instance: DuckDBInstance, threads: number): Promise<void> => {
+  const connection = await instance.connect()
+  const next = await connection.prepare('select 1')
+  await untilReady((await connection.prepare(`set threads = ${threads}`)).start())
+  await untilReady(next.start())
+  connection.disconnectSync()
+}
+
 const TURN_MS = 10
 
 /**
@@ -259,10 +272,15 @@ const TURN_MS = 10
  * threads that the runtime reads and writes files with, before requests and in their way.
  */
 const inThisThread = async (pending: DuckDBPendingResult): Promise<DuckDBResult> => {
+  await untilReady(pending)
+  return pending.getResult()
+}
+
+const untilReady = async (pending: DuckDBPendingResult): Promise<void> => {
   let since = performance.now()
   for (;;) {
     const state = pending.runTask()
-    if (state === DuckDBPendingResultState.RESULT_READY) return pending.getResult()
+    if (state === DuckDBPendingResultState.RESULT_READY) return
     if (state === DuckDBPendingResultState.NO_TASKS_AVAILABLE) await Bun.sleep(1)
     else if (performance.now() - since > TURN_MS) {
       await new Promise((resolve) => setImmediate(resolve))

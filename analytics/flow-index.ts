@@ -43,6 +43,11 @@ export class FlowIndex {
     return this.byTimeline.size
   }
 
+  /** Whether a flow has hidden segments. */
+  get hides(): boolean {
+    return this.byTimeline.values().some(({ hidden }) => hidden.length > 0)
+  }
+
   /** Ids of all flows, or undefined where they are more than `limit`. */
   idsUpTo(limit: number): readonly string[] | undefined {
     return this.size <= limit ? Array.from(this.byTimeline.values(), ({ id }) => id) : undefined

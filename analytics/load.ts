@@ -223,6 +223,9 @@ const codedText = (name: string): ColumnLoader => {
 const keyedText = (name: string): ColumnLoader => {
   let form: KeyForm | undefined
   let others: Coded[] = []
+  // Copied by DuckDB before the next batch is opened, so their room can stay.
+  let keyRoom = new Int32Array(0)
+  let valueRoom = new Int32Array(0)
   return {
     name,
     physical: OBJECT_KEY,
@@ -235,7 +238,8 @@ const keyedText = (name: string): ColumnLoader => {
     open(data) {
       const texts = dictionaryOf(data, name)
       const textAt = textBytes(texts)
-      const keys = new Int32Array(texts.length * WORDS)
+      if (keyRoom.length < texts.length * WORDS) keyRoom = new Int32Array(texts.length * WORDS)
+      const keys = keyRoom
       others = []
       for (let i = 0; i < texts.length; i++) {
         const text = textAt(i)
@@ -244,7 +248,9 @@ const keyedText = (name: string): ColumnLoader => {
         if (found !== form || found === 'other') others.push({ code: keys.slice(i * WORDS, (i + 1) * WORDS), text: texts.get(i) as string })
       }
       const codes = data.values as Int32Array
-      const values = new Int32Array(data.length * WORDS)
+      if (isCounting(codes, data.length)) return numbers(data, keys, WORDS)
+      if (valueRoom.length < data.length * WORDS) valueRoom = new Int32Array(data.length * WORDS)
+      const values = valueRoom
       for (let i = 0; i < data.length; i++) {
         const at = (codes[i] ?? 0) * WORDS
         for (let word = 0; word < WORDS; word++) values[i * WORDS + word] = keys[at + word] ?? 0
@@ -252,6 +258,12 @@ const keyedText = (name: string): ColumnLoader => {
       return numbers(data, values, WORDS)
     },
   }
+}
+
+/** Codes of texts that all came once: 0, 1, 2, … */
+const isCounting = (codes: Int32Array, length: number): boolean => {
+  for (let i = 0; i < length; i++) if (codes[i] !== i) return false
+  return true
 }
 
 /** The column of keys that comes with one of ids of objects. */

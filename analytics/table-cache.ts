@@ -52,8 +52,9 @@ interface Entry {
   readonly bytes: number
   /** Which numbers flows have here. Entries of one lease have the same. */
   readonly numbering?: string | undefined
-  /** Of flows: the name of their index, and their ids where they are few. */
+  /** Of flows: the name of their index, whether segments of theirs are hidden, and their ids where they are few. */
   readonly index?: string
+  readonly hides?: boolean | undefined
   readonly flowIds?: readonly string[] | undefined
   /** Of what belongs to flows: these. */
   readonly flows?: Entry
@@ -276,7 +277,7 @@ export class TableCache {
       select: table.select,
       rowsScanned: table.rowsScanned,
       bytes: table.bytes,
-      ...(numbers && { index, numbering: same ? like?.numbering : index, flowIds: table.flowIds }),
+      ...(numbers && { index, numbering: same ? like?.numbering : index, flowIds: table.flowIds, hides: table.hides }),
       ...(flow?.kind === 'linking' && flows && { flows, numbering: flows.numbering }),
     }
   }
@@ -368,7 +369,9 @@ export class TableCache {
   ): Promise<Loaded> {
     const { link, table, live, liveBesideTrash } = datasetOf(request.dataset)
     const where = and(request.besideTrash && liveBesideTrash ? liveBesideTrash : live, request.where)
-    const columns = [...new Set([...request.columns, ...linkColumns(link)])] as ColumnName<TableName>[]
+    const columns = [
+      ...new Set([...request.columns, ...linkColumns(link, flow?.kind === 'linking' && flow.hiding)]),
+    ] as ColumnName<TableName>[]
     return this.engine.load(
       { name: `t${++this.names}`, columns: loadColumns(request.dataset, request.columns), flow, idsUpTo: PUSHED_FLOWS },
       scanParts(parts, (part) => tx.scan(table as TableName, { columns, where: and(where, part), ...(signal && { signal }) })),
@@ -464,4 +467,4 @@ const pushedFlows = (request: DatasetRequest, flows: Entry | undefined): readonl
 const linking = (link: string | undefined, flows: Entry | undefined): FlowColumn | undefined =>
   link === undefined || flows?.index === undefined
     ? undefined
-    : { kind: 'linking', index: flows.index, hiding: link === 'of flows, hiding' }
+    : { kind: 'linking', index: flows.index, hiding: link === 'of flows, hiding' && flows.hides === true }

@@ -8,10 +8,11 @@ export const isLinked = ({ dataset }: DatasetRequest): boolean => datasetOf(data
 
 const LINKS = ['flow_id', 'timeline_id'] as const
 
-export const linkColumns = (link: string | undefined): readonly string[] => {
+/** `hiding`: some of the rows may be hidden. */
+export const linkColumns = (link: string | undefined, hiding: boolean): readonly string[] => {
   if (link === undefined) return []
   if (link === 'numbers flows') return NUMBERED_BY
-  return link === 'of flows, hiding' ? [...LINKS, 'start_ns'] : LINKS
+  return hiding ? [...LINKS, 'start_ns'] : LINKS
 }
 
 /**

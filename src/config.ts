@@ -95,7 +95,7 @@ export interface S3Config {
 
 export interface AnalyticsConfig {
   readonly memoryLimitBytes: number
-  /** undefined: one less than there are cores. */
+  /** undefined: one for each core. */
   readonly threads: number | undefined
   readonly queryTimeoutMs: number
   readonly rowLimit: number

@@ -2,7 +2,6 @@ import { Type } from '@sinclair/typebox'
 import { invalid } from '../../src/core/errors.ts'
 import { MetricParameter, measure, metricOf } from '../metrics.ts'
 import { report } from '../report.ts'
-import { FEW, SAMPLE } from './quantiles.ts'
 import { ALL_FILTERS, finiteSql, Nullable, Real, Whole } from './shared.ts'
 
 const Value = Nullable(Real)
@@ -21,30 +20,58 @@ export const correlation = report({
     return {
       datasets,
       sql: `
-        with measured as (${select}),
-        pairs as (select value as x, second as y from measured where value is not null and second is not null),
-        -- Of equal values (twice) the mean of their ranks: the first one's and, counting up to all equals, the last one's.
-        -- Where there are few different x, as of durations, counting them spares one sorting of all.
-        sampled as (select count(distinct x) <= ${FEW} as few from (select x from pairs limit ${SAMPLE})),
-        counted as (select x, count(*) as n from pairs, sampled where few group by x),
-        upto as (select x, 2 * sum(n) over (order by x) - n + 1 as rank_x from counted),
-        ranked_x as (
-          select p.y, u.rank_x::double as rank_x from pairs p join upto u on u.x = p.x
-          union all
-          select y, rank() over (order by x) + cume_dist() over (order by x) * (select count(*) from pairs)
-          from pairs, sampled where not few
+        with pairs as not materialized (
+          select value as x, second as y from (${select}) where value is not null and second is not null
         ),
+        total as materialized (select count(*) as n from pairs),
+        -- Ranks are twice what they are called, less their mean: of equal values the mean of their ranks is that of the first one's and,
+        -- counting up to all equals, the last one's.
         ranked as (
-          select rank_x, rank() over (order by y) + cume_dist() over (order by y) * (select count(*) from pairs) as rank_y from ranked_x
+          select x, y, rank() over upward + cume_dist() over upward * (select n from total) - (select n + 1 from total) as rank_y
+          from pairs window upward as (order by y)
+        ),
+        -- All the rest is made of one row for each different x, of which there are often few. Sorting by y is most of the work.
+        by_x as (
+          select
+            x,
+            count(*) as n,
+            avg(y) as y,
+            var_pop(y) as spread,
+            sum(rank_y) as ranks,
+            sum(rank_y * rank_y) as squares
+          from ranked
+          group by x
+        ),
+        placed as (
+          select
+            *,
+            (2 * sum(n) over (order by x) - n - (select n from total))::double as rank_x,
+            x - sum(n * x) over () / sum(n) over () as dx,
+            y - sum(n * y) over () / sum(n) over () as dy
+          from by_x
+        ),
+        summed as (
+          select
+            coalesce(sum(n), 0)::bigint as count,
+            -- Ranks show exactly where all are equal; here rounding could leave something.
+            case when sum(n * rank_x * rank_x) > 0 then sum(n * dx * dx) end as xx,
+            case when sum(squares) > 0 then sum(n * (spread + dy * dy)) end as yy,
+            sum(n * dx * dy) as xy,
+            sum(n * rank_x * rank_x) as rank_xx,
+            sum(squares) as rank_yy,
+            sum(rank_x * ranks) as rank_xy,
+            sum(n * x) / sum(n) as mean_x,
+            sum(n * y) / sum(n) as mean_y
+          from placed
         )
         select
-          count(*) as count,
-          ${finiteSql('corr(x, y)')} as pearson,
-          (select ${finiteSql('corr(rank_x, rank_y)')} from ranked) as spearman,
-          ${finiteSql('regr_slope(y, x)')} as slope,
-          ${finiteSql('regr_intercept(y, x)')} as intercept,
-          ${finiteSql('regr_r2(y, x)')} as r2
-        from pairs`,
+          count,
+          ${finiteSql('xy / sqrt(xx) / sqrt(yy)')} as pearson,
+          ${finiteSql('rank_xy / sqrt(rank_xx) / sqrt(rank_yy)')} as spearman,
+          ${finiteSql('xy / xx')} as slope,
+          ${finiteSql('mean_y - xy / xx * mean_x')} as intercept,
+          ${finiteSql('coalesce(xy * xy / xx / yy, case when xx > 0 then 1.0 end)')} as r2
+        from summed`,
     }
   },
 })

@@ -27,7 +27,7 @@ export const ingestRate = report({
     bind: { width: widthUs(bucket), n: BigInt(n) },
     sql: `
       with placed as (
-        select ${bucketSql('created')} as bucket, count(*) as segments, sum(end_ns::hugeint - start_ns) as ns from segments group by 1
+        select ${bucketSql('created')} as bucket, count(*) as segments, sum(end_ns) - sum(start_ns) as ns from segments group by 1
       ),
       stored as (
         select ${bucketSql('created')} as bucket, count(*) as objects, coalesce(sum(size), 0) as bytes from objects group by 1

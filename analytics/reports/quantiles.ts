@@ -64,5 +64,5 @@ export const describedSql = (source: string, fractions: readonly number[]): stri
         )`
 
 /** So many first rows show whether different values are few. */
-export const SAMPLE = 100_000
-export const FEW = 5000
+const SAMPLE = 100_000
+const FEW = 5000

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { readdirSync } from 'node:fs'
+import { constants, getPriority } from 'node:os'
 import { RemoteEngine } from '../../analytics/remote-engine.ts'
 import { type OpenAnalytics, openAnalytics } from './open.ts'
 
@@ -19,6 +21,15 @@ test('closing ends the queries that run', async () => {
   const waiting = [0, 1].map(() => codeOf(engine.query({ sql: ENDLESS, maxRows: 1, timeoutMs: 60_000 })))
   await engine.close()
   expect((await Promise.all(waiting)).map(String)).toEqual(Array(2).fill('Error: the analytics engine is closed'))
+  await engine.close()
+})
+
+test.skipIf(process.platform !== 'linux')('DuckDB’s own threads yield to others as well', async () => {
+  const yielding = () =>
+    new Set(readdirSync('/proc/self/task').filter((thread) => getPriority(Number(thread)) > constants.priority.PRIORITY_NORMAL))
+  const before = yielding()
+  const engine = await RemoteEngine.open({ ...OPTIONS, threads: 9 })
+  expect(yielding().difference(before).size).toBeGreaterThanOrEqual(9)
   await engine.close()
 })
 

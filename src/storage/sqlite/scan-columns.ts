@@ -2,36 +2,54 @@ import type { ColumnKind } from '../check-row.ts'
 import type { ColumnBuffers } from './scan-protocol.ts'
 import type { SqlValue } from './table-info.ts'
 
-/** Collects the cells of one column for one batch, in Arrow's layout. */
+/** Collects the cells of one column in Arrow's layout, batch after batch. */
 export interface ColumnBuilder {
   add(value: SqlValue): void
   /** The same value so many times. */
   repeat(value: SqlValue, times: number): void
-  /** Bytes of text so far: what the number of rows does not bound. */
+  /** Bytes of text in this batch so far: what the number of rows does not bound. */
   readonly textBytes: number
+  /** Gives the batch, whose buffers are the caller's, and begins another. */
   finish(): ColumnBuffers
 }
 
+/** `capacity`: most rows of a batch. */
 export const columnBuilder = (kind: ColumnKind, capacity: number): ColumnBuilder => {
   switch (kind) {
     case 'text':
       return new TextBuilder(capacity)
     case 'int64':
-      return new PlainBuilder(new BigInt64Array(capacity), capacity, (data, i, value) => {
-        data[i] = value as bigint
-      })
+      return new PlainBuilder(
+        () => new BigInt64Array(capacity),
+        capacity,
+        (data, i, value) => {
+          data[i] = value as bigint
+        },
+      )
     case 'int32':
-      return new PlainBuilder(new Int32Array(capacity), capacity, (data, i, value) => {
-        data[i] = Number(value)
-      })
+      return new PlainBuilder(
+        () => new Int32Array(capacity),
+        capacity,
+        (data, i, value) => {
+          data[i] = Number(value)
+        },
+      )
     case 'float64':
-      return new PlainBuilder(new Float64Array(capacity), capacity, (data, i, value) => {
-        data[i] = Number(value)
-      })
+      return new PlainBuilder(
+        () => new Float64Array(capacity),
+        capacity,
+        (data, i, value) => {
+          data[i] = Number(value)
+        },
+      )
     case 'bool':
-      return new PlainBuilder(new Uint8Array(bytesOf(capacity)), capacity, (data, i, value) => {
-        if (Number(value) === 1) data[i >> 3] = (data[i >> 3] ?? 0) | (1 << (i & 7))
-      })
+      return new PlainBuilder(
+        () => new Uint8Array(bytesOf(capacity)),
+        capacity,
+        (data, i, value) => {
+          if (Number(value) === 1) data[i >> 3] = (data[i >> 3] ?? 0) | (1 << (i & 7))
+        },
+      )
     default:
       throw new Error(`unhandled ${kind satisfies never}`)
   }
@@ -53,7 +71,10 @@ class Validity {
   }
 
   finish(): Pick<ColumnBuffers, 'nulls' | 'valid'> {
-    return { nulls: this.nulls, valid: this.bits }
+    const { nulls, bits } = this
+    this.nulls = 0
+    this.bits = undefined
+    return { nulls, valid: bits }
   }
 }
 
@@ -62,13 +83,15 @@ type Numbers = BigInt64Array<ArrayBuffer> | Int32Array<ArrayBuffer> | Float64Arr
 class PlainBuilder<A extends Numbers> implements ColumnBuilder {
   readonly textBytes = 0
   private rows = 0
+  private data: A
   private readonly validity: Validity
 
   constructor(
-    private readonly data: A,
+    private readonly room: () => A,
     capacity: number,
     private readonly set: (data: A, i: number, value: SqlValue) => void,
   ) {
+    this.data = room()
     this.validity = new Validity(capacity)
   }
 
@@ -83,7 +106,10 @@ class PlainBuilder<A extends Numbers> implements ColumnBuilder {
   }
 
   finish(): ColumnBuffers {
-    return { ...this.validity.finish(), data: this.data }
+    const { data } = this
+    this.data = this.room()
+    this.rows = 0
+    return { ...this.validity.finish(), data }
   }
 }
 
@@ -96,14 +122,14 @@ const PROBE = 4096
  */
 class TextBuilder implements ColumnBuilder {
   private rows = 0
-  private readonly codes: Int32Array<ArrayBuffer>
+  private codes: Int32Array<ArrayBuffer>
   private readonly texts = new Texts()
   private known: Map<string, number> | undefined = new Map()
   private last: string | undefined
   private lastCode = 0
   private readonly validity: Validity
 
-  constructor(capacity: number) {
+  constructor(private readonly capacity: number) {
     this.codes = new Int32Array(capacity)
     this.validity = new Validity(capacity)
   }
@@ -134,7 +160,12 @@ class TextBuilder implements ColumnBuilder {
   }
 
   finish(): ColumnBuffers {
-    return { ...this.validity.finish(), data: this.codes, dictionary: this.texts.finish() }
+    const { codes } = this
+    this.codes = new Int32Array(this.capacity)
+    this.rows = 0
+    this.known = new Map()
+    this.last = undefined
+    return { ...this.validity.finish(), data: codes, dictionary: this.texts.finish() }
   }
 
   private code(text: string): number {
@@ -151,7 +182,10 @@ class TextBuilder implements ColumnBuilder {
 /** Most that one unit of UTF-16 takes in UTF-8. */
 const BYTES_OF_A_UNIT = 3
 
-/** UTF-8 in one piece. Written at once: texts that are held until the batch ends cost three times as much, mostly in collecting them. */
+/**
+ * UTF-8 in one piece. Written at once: texts that are held until the batch ends cost three times as much, mostly in collecting them. The
+ * room stays from batch to batch: fresh memory costs as much as writing to it.
+ */
 class Texts {
   bytes = 0
   private size = 0
@@ -178,6 +212,9 @@ class Texts {
   }
 
   finish(): NonNullable<ColumnBuffers['dictionary']> {
-    return { size: this.size, offsets: this.offsets.slice(0, this.size + 1), bytes: new Uint8Array(this.room.subarray(0, this.bytes)) }
+    const { size, bytes } = this
+    this.size = 0
+    this.bytes = 0
+    return { size, offsets: this.offsets.slice(0, size + 1), bytes: new Uint8Array(this.room.subarray(0, bytes)) }
   }
 }

@@ -28,7 +28,7 @@ export interface ScanPlan {
   readonly byRuns: boolean
 }
 
-/** What a scan worker is told, in this order: `open`, then `snapshot`, any `scan`s with their `next`s, `stop`. */
+/** What a scan worker is told, in this order: `open`, then `snapshot`, any `scan`s with their `next`s, `rest`, another `snapshot` …, `stop`. */
 export type ScanRequest =
   | { readonly type: 'open'; readonly file: string; readonly cancelled: Int32Array<SharedArrayBuffer> }
   | { readonly type: 'snapshot' }
@@ -37,6 +37,8 @@ export type ScanRequest =
   /** One more batch of that scan: the reader grants them one by one, so few are in memory. */
   | { readonly type: 'next'; readonly id: number }
   | { readonly type: 'end'; readonly id: number }
+  /** Ends scans and snapshot. */
+  | { readonly type: 'rest' }
   | { readonly type: 'stop' }
 
 export type ScanAnswer =
@@ -47,6 +49,7 @@ export type ScanAnswer =
   | { readonly type: 'batch'; readonly id: number; readonly rows: number; readonly columns: readonly ColumnBuffers[] }
   | { readonly type: 'done'; readonly id: number }
   | { readonly type: 'failed'; readonly busy: boolean; readonly message: string }
+  | { readonly type: 'resting' }
   | { readonly type: 'stopped' }
 
 /** A column in Arrow's layout; `valid` is absent when no cell is null. */

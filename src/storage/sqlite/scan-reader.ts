@@ -8,28 +8,38 @@ export interface ScanEvents {
   done(): void
 }
 
-/** A worker that scans, with one connection and one snapshot. */
+/** A worker that scans, with one connection and one snapshot: for one transaction after the other, with `rest` in between. */
 export class ScanReader {
-  private readonly worker = new Worker(new URL('./scan-worker.ts', import.meta.url))
+  // The types of the browser know no `ref`.
+  private readonly worker = new Worker(new URL('./scan-worker.ts', import.meta.url)) as Worker & Pick<Bun.Worker, 'ref' | 'unref'>
   private readonly cancelled = new Int32Array(new SharedArrayBuffer(4))
   private readonly scans = new Map<number, ScanEvents>()
   private readonly stopped = Promise.withResolvers<void>()
   private readonly answers: PromiseWithResolvers<ScanAnswer>[] = []
+  private rested: PromiseWithResolvers<void> | undefined
+  private opened: Promise<unknown> | undefined
+  private failed: (failure: unknown) => void = () => {}
   private failure: unknown
+  /** The worker itself has failed: what state it is in is not known. */
+  private broken = false
   private nextId = 0
   private ended = false
 
-  /** `failed`: called once, with what ends all scans of this worker. */
-  constructor(private readonly failed: (failure: unknown) => void) {
+  constructor(private readonly file: string) {
     this.worker.onmessage = ({ data }: MessageEvent<ScanAnswer>) => this.receive(data)
     this.worker.onerror = (event) => {
-      this.fail(new TamsError('unavailable', 'The scan worker failed', { cause: event.error ?? event.message }))
+      this.breakDown(new TamsError('unavailable', 'The scan worker failed', { cause: event.error ?? event.message }))
       this.gone()
     }
   }
 
-  async open(file: string): Promise<void> {
-    await this.ask({ type: 'open', file, cancelled: this.cancelled })
+  /** `failed`: called once at most, with what ends all scans of this worker. */
+  async open(failed: (failure: unknown) => void): Promise<void> {
+    this.failed = failed
+    this.failure = undefined
+    this.worker.ref()
+    this.opened ??= this.ask({ type: 'open', file: this.file, cancelled: this.cancelled })
+    await this.opened
   }
 
   /** Takes a new snapshot and gives its versions, for comparison with another snapshot's (`VERSIONS_SQL`). */
@@ -60,11 +70,38 @@ export class ScanReader {
     this.failed(failure)
   }
 
+  /** Ends all scans and the snapshot. Resolves when they are gone, and tells whether the worker can be opened again. */
+  async rest(): Promise<boolean> {
+    Atomics.store(this.cancelled, 0, 1)
+    this.rested = Promise.withResolvers()
+    this.send({ type: 'rest' })
+    await Promise.race([this.rested.promise, this.stopped.promise])
+    // Who waited for it was perhaps told otherwise, when a session ended before it was there.
+    this.opened = Promise.resolve()
+    this.scans.clear()
+    this.failed = () => {}
+    if (this.broken) {
+      await this.stop()
+      return false
+    }
+    Atomics.store(this.cancelled, 0, 0)
+    // An idle worker does not keep the process from ending.
+    this.worker.unref()
+    return true
+  }
+
   /** Ends the worker and its snapshot. Resolves when both are gone. */
   async stop(): Promise<void> {
     Atomics.store(this.cancelled, 0, 1)
+    this.worker.ref()
     this.send({ type: 'stop' })
     await this.stopped.promise
+  }
+
+  private breakDown(failure: unknown): void {
+    this.broken = true
+    this.rested?.resolve()
+    this.fail(failure)
   }
 
   private ask(request: ScanRequest): Promise<ScanAnswer> {
@@ -99,9 +136,12 @@ export class ScanReader {
         this.scans.get(answer.id)?.done()
         break
       case 'failed':
-        this.fail(
+        this.breakDown(
           answer.busy ? new TamsError('unavailable', `The store was busy: ${answer.message}`) : new Error(`scan: ${answer.message}`),
         )
+        break
+      case 'resting':
+        this.rested?.resolve()
         break
       case 'stopped':
         this.gone()

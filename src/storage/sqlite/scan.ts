@@ -5,15 +5,16 @@ import { kindOfColumn } from '../table-facts.ts'
 import type { ScanQuery } from '../tables.ts'
 import { compilePredicate } from './compile-predicate.ts'
 import { recordBatch, scanSchema } from './scan-batch.ts'
+import type { ScanPool } from './scan-pool.ts'
 import type { ScanAnswer, ScanColumn, ScanPlan, ScanSpec } from './scan-protocol.ts'
-import { ScanReader } from './scan-reader.ts'
+import type { ScanReader } from './scan-reader.ts'
 import { type SqlValue, tableInfo } from './table-info.ts'
 
 // Of each worker: one is loaded by the consumer while the worker fills the next.
 const BATCHES_IN_FLIGHT = 2
 
 export interface ScanOptions {
-  readonly file: string
+  readonly pool: ScanPool
   /** Milliseconds for all scans of one transaction together. */
   readonly timeoutMs: number
   /** Workers that share each scan. */
@@ -26,6 +27,7 @@ export interface ScanOptions {
  */
 export class ScanSession {
   private readonly timer: NodeJS.Timeout
+  private readonly pool: ScanPool
   private readonly readers: readonly [ScanReader, ...ScanReader[]]
   /** Those whose snapshot is the first one's. */
   private others: ScanReader[] = []
@@ -35,16 +37,16 @@ export class ScanSession {
   private failure: unknown
   private wake = Promise.withResolvers<void>()
 
-  private constructor({ timeoutMs, workers }: ScanOptions) {
-    const reader = () => new ScanReader((failure) => this.fail(failure))
-    this.readers = [reader(), ...Array.from({ length: workers - 1 }, reader)]
+  private constructor({ pool, timeoutMs, workers }: ScanOptions) {
+    this.pool = pool
+    this.readers = [pool.take(), ...Array.from({ length: workers - 1 }, () => pool.take())]
     this.timer = setTimeout(() => this.fail(new TamsError('timeout', `A scan took longer than ${timeoutMs} ms`)), timeoutMs)
   }
 
   static async open(options: ScanOptions): Promise<ScanSession> {
     const session = new ScanSession(options)
     try {
-      session.opening = session.readers.map((reader) => reader.open(options.file))
+      session.opening = session.readers.map((reader) => reader.open((failure) => session.fail(failure)))
       // That one failed is told to the scans.
       for (const opening of session.opening) opening.catch(() => {})
       await session.opening[0]
@@ -135,10 +137,10 @@ export class ScanSession {
     }
   }
 
-  /** Ends the workers and their snapshots. Resolves when they are gone; a scan in progress throws. */
+  /** Gives the workers back. Resolves when their snapshots are gone; a scan in progress throws. */
   async stop(): Promise<void> {
     this.fail(new Error('this scan has ended with its transaction'))
-    await Promise.all(this.readers.map((reader) => reader.stop()))
+    await Promise.all(this.readers.map((reader) => this.pool.giveBack(reader)))
   }
 
   private fail(failure: unknown): void {

@@ -9,6 +9,7 @@ import { migrate } from './migrate.ts'
 import { type Scan, SqliteReadTx } from './read-tx.ts'
 import { ReaderPool } from './reader-pool.ts'
 import { ScanSession } from './scan.ts'
+import { ScanPool } from './scan-pool.ts'
 import { VERSIONS_SQL } from './scan-protocol.ts'
 import type { TimeLimit } from './search.ts'
 import { takeServerLock } from './server-lock.ts'
@@ -86,6 +87,7 @@ const MOST_SCAN_WORKERS = 4
 export class SqliteTables implements Tables {
   private readonly writer: Writer
   private readonly readers: ReaderPool
+  private readonly scanners: ScanPool
   private readonly limits: TimeLimit
   private readonly ending = new Set<Promise<void>>()
   private closing: Promise<void> | undefined
@@ -101,6 +103,7 @@ export class SqliteTables implements Tables {
     this.limits = { now: () => Number(clock.nowUs()) / 1000, timeoutMs: options.pageTimeoutMs ?? 1000 }
     this.writer = new Writer({ connection, limits: this.limits, checkLocks, maintenance, busyTimeoutMs, log })
     this.readers = new ReaderPool(options.file, busyTimeoutMs)
+    this.scanners = new ScanPool(options.file)
   }
 
   /**
@@ -149,7 +152,7 @@ export class SqliteTables implements Tables {
     return this.closing
   }
 
-  /** Resolves when the workers of all ended transactions, and their snapshots, are gone. */
+  /** Resolves when the scans of all ended transactions, and their snapshots, are gone. */
   async scansEnded(): Promise<void> {
     await Promise.all(this.ending)
   }
@@ -157,6 +160,7 @@ export class SqliteTables implements Tables {
   private async release(): Promise<void> {
     await this.writer.close()
     await this.scansEnded()
+    await this.scanners.close()
     this.readers.close()
     this.connection.close()
     this.lock?.close()
@@ -186,7 +190,7 @@ export class SqliteTables implements Tables {
     const here = versionsOf(connection)
     const bytes = connection.integer('select page_count * page_size from pragma_page_count, pragma_page_size', [])
     const session = await ScanSession.open({
-      file: this.options.file,
+      pool: this.scanners,
       timeoutMs: this.options.scanTimeoutMs ?? SCAN_TIMEOUT_MS,
       workers: bytes < (this.options.sharedScanBytes ?? SHARED_SCAN_BYTES) ? 1 : Math.min(MOST_SCAN_WORKERS, availableParallelism()),
     })
