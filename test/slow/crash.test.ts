@@ -30,7 +30,7 @@ afterEach(async () => {
   await running?.end('SIGKILL')
   running = undefined
   await directory.remove()
-}, MINUTE)
+}, 4 * MINUTE)
 
 const start = async (env: Readonly<Record<string, string>> = {}): Promise<ServiceProcess> => {
   // What is deleted is to go for good, with its bytes.
@@ -117,7 +117,7 @@ describe('kill -9', () => {
         await checkStore()
       }
     },
-    5 * MINUTE,
+    10 * MINUTE,
   )
 
   test(
@@ -171,7 +171,7 @@ describe('kill -9', () => {
       await checkStore()
       expect(await withStore(data, counts)).toEqual({ flows: 1, segments: 1, objects: 1, references: 1, instances: 1, removals: 0 })
     },
-    5 * MINUTE,
+    10 * MINUTE,
   )
 
   test(
@@ -195,7 +195,7 @@ describe('kill -9', () => {
       expect(await withStore(data, counts)).toEqual(nothing)
       await checkStore()
     },
-    3 * MINUTE,
+    6 * MINUTE,
   )
 
   test(
@@ -238,7 +238,7 @@ describe('kill -9', () => {
       expect([files.objects.length, files.temporary]).toEqual([UPLOADS, []])
       await checkStore()
     },
-    3 * MINUTE,
+    6 * MINUTE,
   )
 
   test(
@@ -278,7 +278,7 @@ describe('kill -9', () => {
         [OBJECTS, 0],
       ])
     },
-    3 * MINUTE,
+    6 * MINUTE,
   )
 })
 
@@ -344,5 +344,5 @@ test.skipIf(!compiler)(
     for (let round = 0; round < 50; round++) reads += await during('GET', `/flows/${flow}/segments`, 200)
     expect(reads).toBeLessThan(10)
   },
-  2 * MINUTE,
+  6 * MINUTE,
 )

@@ -9,8 +9,8 @@ describe.skipIf(!hasFfmpeg)('media through a real service', () => {
   let bench: MediaBench
   beforeAll(async () => {
     bench = await MediaBench.open()
-  }, MINUTE)
-  afterAll(() => bench.close(), MINUTE)
+  }, 4 * MINUTE)
+  afterAll(() => bench.close(), 4 * MINUTE)
 
   test(
     'a minute of 1080p25 comes out with the same pictures, alone and with its sound, also after a restart',
@@ -46,7 +46,7 @@ describe.skipIf(!hasFfmpeg)('media through a real service', () => {
       const again = await bench.ingest(source, '--label', 'Minute')
       expect(again.map(({ id, uploaded }) => [id, uploaded])).toEqual(flows.map(({ id }) => [id, 0]))
     },
-    5 * MINUTE,
+    10 * MINUTE,
   )
 
   test.each([
@@ -69,7 +69,7 @@ describe.skipIf(!hasFfmpeg)('media through a real service', () => {
       expect(muxed.segments).toBeGreaterThan(3)
       expect(await frameHashes(await bench.exported(muxed.id, 'muxed.ts'))).toEqual(expected)
     },
-    2 * MINUTE,
+    6 * MINUTE,
   )
 
   test(
@@ -81,7 +81,7 @@ describe.skipIf(!hasFfmpeg)('media through a real service', () => {
       const clip = await bench.exported(flow?.id ?? '', 'clip.ts', '--timerange', '[0:500000000_2:0)')
       expect(await frameHashes(clip)).toEqual((await frameHashes(source)).slice(75, 125))
     },
-    MINUTE,
+    4 * MINUTE,
   )
 
   test(
@@ -118,7 +118,7 @@ describe.skipIf(!hasFfmpeg)('media through a real service', () => {
       const otherwise = await run([...TAMS, 'ingest', source, '--segment-seconds', '3', '--url', bench.url])
       expect([otherwise.code, otherwise.stderr.includes('--flow-id')]).toEqual([1, true])
     },
-    2 * MINUTE,
+    6 * MINUTE,
   )
 
   test(
@@ -141,6 +141,6 @@ describe.skipIf(!hasFfmpeg)('media through a real service', () => {
       expect(ofFormat(flows, ':video').segments).toBe(3)
       expect(await frameHashes(await bench.exported(ofFormat(flows, ':multi').id, 'encoded.mp4'))).toHaveLength(120)
     },
-    MINUTE,
+    4 * MINUTE,
   )
 })

@@ -26,8 +26,8 @@ describe.skipIf(!hasFfmpeg)('fragmented MP4 through a real service', () => {
   let bench: MediaBench
   beforeAll(async () => {
     bench = await MediaBench.open()
-  }, MINUTE)
-  afterAll(() => bench.close(), MINUTE)
+  }, 4 * MINUTE)
+  afterAll(() => bench.close(), 4 * MINUTE)
 
   const json = async <T>(path: string): Promise<T> => (await (await fetch(`${bench.url}${path}`)).json()) as T
   const segmentsOf = (flow: string): Promise<Segment[]> => json(`/flows/${flow}/segments?limit=1000`)
@@ -98,7 +98,7 @@ describe.skipIf(!hasFfmpeg)('fragmented MP4 through a real service', () => {
       const again = await bench.ingest(source, '--container', 'fmp4', '--label', 'Half')
       expect(again.map(({ id, uploaded }) => [id, uploaded])).toEqual(flows.map(({ id }) => [id, 0]))
     },
-    5 * MINUTE,
+    10 * MINUTE,
   )
 
   test.each([
@@ -136,7 +136,7 @@ describe.skipIf(!hasFfmpeg)('fragmented MP4 through a real service', () => {
       expect((await frameHashes(file, 'a')).length).toBeGreaterThan(100)
       expect(await frameHashes(await stored('muxed-stored.mp4', await segmentsOf(muxed.id)))).toEqual(expected)
     },
-    2 * MINUTE,
+    6 * MINUTE,
   )
 
   test(
@@ -163,7 +163,7 @@ describe.skipIf(!hasFfmpeg)('fragmented MP4 through a real service', () => {
       expect(new Set(segments.map(({ init_object }) => init_object.object_id)).size).toBe(1)
       expect(await frameHashes(await stored('resumed.mp4', segments))).toEqual(await frameHashes(source))
     },
-    2 * MINUTE,
+    6 * MINUTE,
   )
 
   test(
@@ -188,7 +188,7 @@ describe.skipIf(!hasFfmpeg)('fragmented MP4 through a real service', () => {
       expect(refused.stderr).toContain('holds video/mp2t')
       expect(refused.stderr).toContain('holds audio/mp4')
     },
-    MINUTE,
+    4 * MINUTE,
   )
 
   test(
@@ -210,6 +210,6 @@ describe.skipIf(!hasFfmpeg)('fragmented MP4 through a real service', () => {
       const flows = await bench.ingest(source, '--container', 'fmp4', '--transcode')
       expect(await frameHashes(await bench.exported(ofFormat(flows, ':multi').id, 'encoded.mp4'))).toHaveLength(75)
     },
-    MINUTE,
+    4 * MINUTE,
   )
 })

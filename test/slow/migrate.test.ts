@@ -16,13 +16,13 @@ beforeEach(async () => {
   data = path.join(directory.path, 'data')
   emulator = await startEmulator({ buckets: ['tams'] })
   s3 = await stubS3()
-}, MINUTE)
+}, 4 * MINUTE)
 afterEach(async () => {
   await running?.end('SIGKILL')
   await emulator.close()
   s3.close()
   await directory.remove()
-}, MINUTE)
+}, 4 * MINUTE)
 
 const start = async (env: Readonly<Record<string, string>> = {}) => {
   running = await startService(data, { LOG_LEVEL: 'info', TAMS_STRICT: 'true', ...env })
@@ -109,5 +109,5 @@ test(
     const again = await tams('migrate').ended
     expect([again.code, again.stderr]).toEqual([1, expect.stringContaining('has ended')])
   },
-  5 * MINUTE,
+  10 * MINUTE,
 )

@@ -10,7 +10,7 @@ test(
     console.log(`model: seed ${seed}`)
     await checkModel({ runs: 2000, commands: 40, seed })
   },
-  8 * MINUTE,
+  15 * MINUTE,
 )
 
 test(
@@ -20,5 +20,5 @@ test(
     console.log(`model with a trash: seed ${seed}`)
     await checkModel({ runs: 1000, commands: 40, seed, trash: true })
   },
-  8 * MINUTE,
+  15 * MINUTE,
 )

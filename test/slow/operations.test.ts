@@ -30,7 +30,7 @@ afterEach(async () => {
   await running?.end('SIGKILL')
   running = undefined
   await directory.remove()
-}, MINUTE)
+}, 4 * MINUTE)
 
 const start = async (dataDir = data, env: Readonly<Record<string, string>> = {}): Promise<ServiceProcess> => {
   running = await startService(dataDir, { LOG_LEVEL: 'info', ...env })
@@ -94,7 +94,7 @@ describe('a backup of a service in use', () => {
       for (const segment of page)
         expect(new Uint8Array(await (await succeed(fetch(segment.get_urls[0]?.url ?? ''), 200)).arrayBuffer())).toEqual(bytes)
     },
-    3 * MINUTE,
+    6 * MINUTE,
   )
 })
 
@@ -121,7 +121,7 @@ describe('a reset', () => {
       await again.end('SIGTERM')
       expect(await tams(['doctor', '--data'])).toMatchObject({ code: 0 })
     },
-    2 * MINUTE,
+    6 * MINUTE,
   )
 })
 
@@ -153,7 +153,7 @@ describe('a service that was killed', () => {
       })
       expect(performance.now() - startedAt).toBeLessThan(15_000)
     },
-    2 * MINUTE,
+    6 * MINUTE,
   )
 })
 
@@ -175,7 +175,7 @@ describe.if(mayMount)('on a full disk', () => {
   afterEach(async () => {
     await running?.end('SIGKILL')
     await unmount()
-  }, MINUTE)
+  }, 4 * MINUTE)
   const filler = path.join(small, 'filler')
   const fill = async (leave: number) => {
     const free = Number((await Bun.$`df --output=avail -B1 ${small} | tail -1`.quiet().text()).trim())
@@ -189,7 +189,7 @@ describe.if(mayMount)('on a full disk', () => {
     return (await service.call('PUT', `/flows/${flow.id}`, flow)).status
   }
   const atLast = (status: number, ask: () => Promise<number>) =>
-    eventually(`status ${status}`, async () => ((await ask()) === status ? true : undefined), 10_000)
+    eventually(`status ${status}`, async () => ((await ask()) === status ? true : undefined))
 
   test(
     'writes are refused below the mark, reads and deletions go on, and writes again when there is room',
@@ -225,7 +225,7 @@ describe.if(mayMount)('on a full disk', () => {
       await service.end('SIGTERM')
       expect(await withStore(path.join(small, 'data'), inconsistencies)).toEqual([])
     },
-    2 * MINUTE,
+    6 * MINUTE,
   )
 
   test(
@@ -246,6 +246,6 @@ describe.if(mayMount)('on a full disk', () => {
       const count = await withStore(path.join(small, 'data'), (tables) => tables.read((tx) => tx.count('segments', eq('flow_id', flow))))
       expect(count).toBe(5000)
     },
-    2 * MINUTE,
+    6 * MINUTE,
   )
 })

@@ -20,11 +20,11 @@ beforeEach(async () => {
   directory = await temporaryDirectory()
   data = path.join(directory.path, 'data')
   service = await startService(data, { LOG_LEVEL: 'info' })
-}, MINUTE)
+}, 4 * MINUTE)
 afterEach(async () => {
   await service.end('SIGKILL')
   await directory.remove()
-}, MINUTE)
+}, 4 * MINUTE)
 
 const tams = (...args: readonly string[]) => runTams(data, args)
 
@@ -63,5 +63,5 @@ test(
     const again = await tams('reconcile')
     expect([again.code, again.stdout]).toEqual([0, expect.stringContaining('marked before')])
   },
-  MINUTE,
+  4 * MINUTE,
 )

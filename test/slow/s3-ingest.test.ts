@@ -28,7 +28,7 @@ for (const kind of s3Servers.filter(({ checksSignatures }) => checksSignatures))
       const encoders = ['-c:v', 'libx264', '-preset', 'ultrafast', '-bf', '2', '-g', '50', '-pix_fmt', 'yuv420p', '-c:a', 'aac']
       await succeed([...FFMPEG, ...picture('640x360', '25'), ...tone(48000), '-t', '12', ...encoders, clip])
       expected = await frameHashes(clip)
-    }, MINUTE)
+    }, 4 * MINUTE)
     afterAll(async () => {
       await server.stop()
       await scratch.remove()
@@ -81,7 +81,7 @@ for (const kind of s3Servers.filter(({ checksSignatures }) => checksSignatures))
           await service.end('SIGTERM')
         }
       },
-      3 * MINUTE,
+      6 * MINUTE,
     )
 
     test(
@@ -115,7 +115,7 @@ for (const kind of s3Servers.filter(({ checksSignatures }) => checksSignatures))
           await service.end('SIGTERM')
         }
       },
-      3 * MINUTE,
+      6 * MINUTE,
     )
   })
 
@@ -155,6 +155,6 @@ describe.skipIf(!any)('a service whose S3 goes away', () => {
         await scratch.remove()
       }
     },
-    MINUTE,
+    4 * MINUTE,
   )
 })

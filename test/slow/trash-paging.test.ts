@@ -46,7 +46,7 @@ test.each(['created', 'metadata_updated', 'label'])(
     }
     expect(await walk(`/flows?deleted_only=true&sort_by=${sort}`, 97)).toHaveLength(Math.ceil(FLOWS / 3))
   },
-  60_000,
+  240_000,
 )
 
 test('thousands of segments on several timelines are listed once each, by time', async () => {

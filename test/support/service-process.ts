@@ -8,7 +8,7 @@ import { videoFlow } from './fixtures.ts'
 /** The command line of this repository. */
 export const TAMS = [process.execPath, 'run', path.join(import.meta.dir, '../../src/cli/tams.ts')]
 const SERVE = [...TAMS, 'serve']
-const START_MS = 30_000
+const START_MS = 120_000
 
 /** A log line of the service. */
 export type Line = Readonly<Record<string, unknown>> & { readonly msg?: string; readonly request_id?: string }
@@ -163,7 +163,7 @@ export const mediaFiles = async (root: string): Promise<{ readonly objects: stri
 }
 
 /** Asks again until the answer is there; `what` names it in the error after `timeoutMs`. */
-export const eventually = async <T>(what: string, ask: () => Promise<T | undefined>, timeoutMs = 60_000): Promise<T> => {
+export const eventually = async <T>(what: string, ask: () => Promise<T | undefined>, timeoutMs = 120_000): Promise<T> => {
   const end = performance.now() + timeoutMs
   while (performance.now() < end) {
     const value = await ask()
