@@ -19,7 +19,7 @@ export interface AnalyticsOptions {
   readonly memoryLimitBytes: number
   /** Loaded tables that no query uses are dropped above it. Default: half of the memory. */
   readonly tableCacheBytes: number | undefined
-  /** The worker that feeds DuckDB, and DuckDB's own. Default: one for each core; they give way to those that serve requests. */
+  /** The worker that feeds DuckDB, and DuckDB's own. Default: one less than there are cores, so that requests are served meanwhile. */
   readonly threads: number | undefined
   /**
    * Queries that run at a time; others wait. They take turns in one thread, so more of them only make each slower and need more
@@ -160,11 +160,11 @@ export class Analytics {
 
   private async start() {
     const { memoryLimitBytes, threads, concurrency, tableCacheBytes } = this.options
-    const cores = availableParallelism()
+    const spare = Math.max(1, availableParallelism() - 1)
     const engine = await RemoteEngine.open({
       memoryLimitMiB: Math.floor(memoryLimitBytes / 2 ** 20),
-      threads: threads ?? cores,
-      concurrency: concurrency ?? Math.min(4, Math.max(1, cores - 1)),
+      threads: threads ?? spare,
+      concurrency: concurrency ?? Math.min(4, spare),
     })
     return { engine, cache: new TableCache(engine, this.deps.tables, tableCacheBytes ?? memoryLimitBytes / 2) }
   }

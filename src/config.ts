@@ -95,7 +95,7 @@ export interface S3Config {
 
 export interface AnalyticsConfig {
   readonly memoryLimitBytes: number
-  /** undefined: one for each core. */
+  /** undefined: one less than there are cores. */
   readonly threads: number | undefined
   readonly queryTimeoutMs: number
   readonly rowLimit: number

@@ -174,11 +174,7 @@ export const variables = {
   },
 
   ANALYTICS_MEMORY_LIMIT: { group: 'analytics', type: as.size(2 ** 26), default: '1 GiB', help: 'Memory of the analytics engine.' },
-  ANALYTICS_THREADS: {
-    group: 'analytics',
-    type: as.integer(1, 1024),
-    help: 'Threads of the analytics engine; unset means one for each core.',
-  },
+  ANALYTICS_THREADS: { group: 'analytics', type: as.integer(1, 1024), help: 'Threads of the analytics engine; unset means cores - 1.' },
   ANALYTICS_QUERY_TIMEOUT: {
     group: 'analytics',
     type: as.duration(SECOND / 10),
