@@ -189,7 +189,7 @@ describe.if(mayMount)('on a full disk', () => {
     return (await service.call('PUT', `/flows/${flow.id}`, flow)).status
   }
   const atLast = (status: number, ask: () => Promise<number>) =>
-    eventually(`status ${status}`, async () => ((await ask()) === status ? true : undefined))
+    eventually(`status ${status}`, async () => ((await ask()) === status ? true : undefined), 10_000)
 
   test(
     'writes are refused below the mark, reads and deletions go on, and writes again when there is room',
