@@ -18,7 +18,7 @@ export const folders: readonly Folder[] = [
   { name: 'config', files: /^src\/config(\.ts$|\/)/, may: ['core'] },
   { name: 'telemetry', files: /^src\/telemetry\//, may: ['core'], packages: ['pino', 'pino-pretty', 'prom-client', '@opentelemetry'] },
   { name: 'interfaces', files: /^src\/storage\/[\w-]+\.ts$/, may: ['core'] },
-  { name: 'storage/sqlite', files: /^src\/storage\/sqlite\//, may: interfaces, packages: ['bun:sqlite'] },
+  { name: 'storage/sqlite', files: /^src\/storage\/sqlite\//, may: interfaces, packages: ['bun:sqlite', 'bun:ffi'] },
   { name: 'storage/disk', files: /^src\/storage\/disk\//, may: interfaces },
   { name: 'storage/s3', files: /^src\/storage\/s3\//, may: interfaces, packages: ['@aws-sdk'] },
   { name: 'storage/vast', files: /^src\/storage\/vast\//, may: [...interfaces, 'vastdb'] },

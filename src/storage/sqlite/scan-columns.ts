@@ -1,12 +1,14 @@
 import type { ColumnKind } from '../check-row.ts'
+import { integerOf } from './pages/integers.ts'
+import { FLOAT_TYPE, NULL_TYPE, textBytes } from './pages/record.ts'
 import type { ColumnBuffers } from './scan-protocol.ts'
 import type { SqlValue } from './table-info.ts'
 
 /** Collects the cells of one column in Arrow's layout, batch after batch. */
 export interface ColumnBuilder {
   add(value: SqlValue): void
-  /** The same value so many times. */
-  repeat(value: SqlValue, times: number): void
+  /** A value as SQLite stores it: at `at`, of a serial type (`pages/record.ts`). */
+  addStored(bytes: Buffer, at: number, type: number): void
   /** Bytes of text in this batch so far: what the number of rows does not bound. */
   readonly textBytes: number
   /** Gives the batch, whose buffers are the caller's, and begins another. */
@@ -19,37 +21,13 @@ export const columnBuilder = (kind: ColumnKind, capacity: number): ColumnBuilder
     case 'text':
       return new TextBuilder(capacity)
     case 'int64':
-      return new PlainBuilder(
-        () => new BigInt64Array(capacity),
-        capacity,
-        (data, i, value) => {
-          data[i] = value as bigint
-        },
-      )
+      return new Int64Builder(capacity)
     case 'int32':
-      return new PlainBuilder(
-        () => new Int32Array(capacity),
-        capacity,
-        (data, i, value) => {
-          data[i] = Number(value)
-        },
-      )
+      return new Int32Builder(capacity)
     case 'float64':
-      return new PlainBuilder(
-        () => new Float64Array(capacity),
-        capacity,
-        (data, i, value) => {
-          data[i] = Number(value)
-        },
-      )
+      return new Float64Builder(capacity)
     case 'bool':
-      return new PlainBuilder(
-        () => new Uint8Array(bytesOf(capacity)),
-        capacity,
-        (data, i, value) => {
-          if (Number(value) === 1) data[i >> 3] = (data[i >> 3] ?? 0) | (1 << (i & 7))
-        },
-      )
+      return new BoolBuilder(capacity)
     default:
       throw new Error(`unhandled ${kind satisfies never}`)
   }
@@ -80,41 +58,114 @@ class Validity {
 
 type Numbers = BigInt64Array<ArrayBuffer> | Int32Array<ArrayBuffer> | Float64Array<ArrayBuffer> | Uint8Array<ArrayBuffer>
 
-class PlainBuilder<A extends Numbers> implements ColumnBuilder {
+abstract class PlainBuilder<A extends Numbers> implements ColumnBuilder {
   readonly textBytes = 0
+  protected data: A
   private rows = 0
-  private data: A
   private readonly validity: Validity
 
-  constructor(
-    private readonly room: () => A,
-    capacity: number,
-    private readonly set: (data: A, i: number, value: SqlValue) => void,
-  ) {
-    this.data = room()
+  constructor(private readonly capacity: number) {
     this.validity = new Validity(capacity)
+    this.data = this.room(capacity)
   }
 
   add(value: SqlValue): void {
     if (value === null) this.validity.clear(this.rows)
-    else this.set(this.data, this.rows, value)
+    else this.set(this.rows, value)
     this.rows++
   }
 
-  repeat(value: SqlValue, times: number): void {
-    for (let i = 0; i < times; i++) this.add(value)
+  addStored(bytes: Buffer, at: number, type: number): void {
+    if (type === NULL_TYPE) this.validity.clear(this.rows)
+    else this.setStored(this.rows, bytes, at, type)
+    this.rows++
   }
 
   finish(): ColumnBuffers {
     const { data } = this
-    this.data = this.room()
+    this.data = this.room(this.capacity)
     this.rows = 0
     return { ...this.validity.finish(), data }
   }
+
+  protected abstract room(capacity: number): A
+  protected abstract set(row: number, value: SqlValue): void
+  protected abstract setStored(row: number, bytes: Buffer, at: number, type: number): void
+}
+
+class Int64Builder extends PlainBuilder<BigInt64Array<ArrayBuffer>> {
+  // The same memory, so that a stored number becomes no `bigint` on its way.
+  declare private words: Int32Array<ArrayBuffer>
+
+  protected room(capacity: number): BigInt64Array<ArrayBuffer> {
+    const data = new BigInt64Array(capacity)
+    this.words = new Int32Array(data.buffer)
+    return data
+  }
+
+  protected set(row: number, value: SqlValue): void {
+    this.data[row] = value as bigint
+  }
+
+  protected setStored(row: number, bytes: Buffer, at: number, type: number): void {
+    integerOf(bytes, at, type, this.words, 2 * row)
+  }
+}
+
+class Int32Builder extends PlainBuilder<Int32Array<ArrayBuffer>> {
+  protected room(capacity: number): Int32Array<ArrayBuffer> {
+    return new Int32Array(capacity)
+  }
+
+  protected set(row: number, value: SqlValue): void {
+    this.data[row] = Number(value)
+  }
+
+  protected setStored(row: number, bytes: Buffer, at: number, type: number): void {
+    integerOf(bytes, at, type, WORDS, 0)
+    this.data[row] = WORDS[0] as number
+  }
+}
+
+class Float64Builder extends PlainBuilder<Float64Array<ArrayBuffer>> {
+  protected room(capacity: number): Float64Array<ArrayBuffer> {
+    return new Float64Array(capacity)
+  }
+
+  protected set(row: number, value: SqlValue): void {
+    this.data[row] = Number(value)
+  }
+
+  protected setStored(row: number, bytes: Buffer, at: number, type: number): void {
+    this.data[row] = type === FLOAT_TYPE ? bytes.readDoubleBE(at) : numberOf(bytes, at, type)
+  }
+}
+
+class BoolBuilder extends PlainBuilder<Uint8Array<ArrayBuffer>> {
+  protected room(capacity: number): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(bytesOf(capacity))
+  }
+
+  protected set(row: number, value: SqlValue): void {
+    if (Number(value) === 1) this.data[row >> 3] = (this.data[row >> 3] ?? 0) | (1 << (row & 7))
+  }
+
+  protected setStored(row: number, bytes: Buffer, at: number, type: number): void {
+    this.set(row, numberOf(bytes, at, type))
+  }
+}
+
+const WORDS = new Int32Array(2)
+
+/** What a float column keeps as an integer. */
+const numberOf = (bytes: Buffer, at: number, type: number): number => {
+  integerOf(bytes, at, type, WORDS, 0)
+  return (WORDS[1] as number) * 2 ** 32 + ((WORDS[0] as number) >>> 0)
 }
 
 // After so many texts it shows whether they repeat.
 const PROBE = 4096
+const NONE = -1
 
 /**
  * Codes into the texts of this batch. Rows come in key order, so a text is often that of the row before; where nearly all differ (ids of
@@ -126,7 +177,7 @@ class TextBuilder implements ColumnBuilder {
   private readonly texts = new Texts()
   private known: Map<string, number> | undefined = new Map()
   private last: string | undefined
-  private lastCode = 0
+  private lastCode = NONE
   private readonly validity: Validity
 
   constructor(private readonly capacity: number) {
@@ -149,14 +200,17 @@ class TextBuilder implements ColumnBuilder {
     }
   }
 
-  repeat(value: SqlValue, times: number): void {
-    if (times === 0) return
-    this.add(value)
-    if (value === null) for (let i = 1; i < times; i++) this.add(null)
-    else {
-      this.codes.fill(this.lastCode, this.rows, this.rows + times - 1)
-      this.rows += times - 1
+  addStored(bytes: Buffer, at: number, type: number): void {
+    if (type === NULL_TYPE) {
+      this.validity.clear(this.rows++)
+      return
     }
+    const length = textBytes(type)
+    if (!this.texts.is(this.lastCode, bytes, at, length)) {
+      this.last = undefined
+      this.lastCode = this.known ? this.code(bytes.toString('utf8', at, at + length)) : this.texts.copy(bytes, at, length)
+    }
+    this.codes[this.rows++] = this.lastCode
   }
 
   finish(): ColumnBuffers {
@@ -165,6 +219,7 @@ class TextBuilder implements ColumnBuilder {
     this.rows = 0
     this.known = new Map()
     this.last = undefined
+    this.lastCode = NONE
     return { ...this.validity.finish(), data: codes, dictionary: this.texts.finish() }
   }
 
@@ -194,13 +249,47 @@ class Texts {
 
   /** Gives the text's number. */
   add(text: string): number {
-    const most = this.bytes + text.length * BYTES_OF_A_UNIT
-    if (most > this.room.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(most, 2 * this.room.length))
-      larger.set(this.room.subarray(0, this.bytes))
-      this.room = larger
-    }
-    this.bytes += this.room.write(text, this.bytes)
+    this.reserve(text.length * BYTES_OF_A_UNIT)
+    return this.end(this.room.write(text, this.bytes))
+  }
+
+  /** The same of UTF-8. */
+  copy(from: Buffer, at: number, length: number): number {
+    this.reserve(length)
+    const { room, bytes } = this
+    // Short ones: a view of them would cost more.
+    if (length > 64) from.copy(room, bytes, at, at + length)
+    else for (let i = 0; i < length; i++) room[bytes + i] = from[at + i] as number
+    return this.end(length)
+  }
+
+  /** Whether the text of that number is this one. */
+  is(number: number, from: Buffer, at: number, length: number): boolean {
+    if (number < 0) return false
+    const { room, offsets } = this
+    const start = offsets[number] as number
+    if ((offsets[number + 1] as number) - start !== length) return false
+    for (let i = 0; i < length; i++) if (room[start + i] !== from[at + i]) return false
+    return true
+  }
+
+  finish(): NonNullable<ColumnBuffers['dictionary']> {
+    const { size, bytes } = this
+    this.size = 0
+    this.bytes = 0
+    return { size, offsets: this.offsets.slice(0, size + 1), bytes: new Uint8Array(this.room.subarray(0, bytes)) }
+  }
+
+  private reserve(more: number): void {
+    const most = this.bytes + more
+    if (most <= this.room.length) return
+    const larger = Buffer.allocUnsafeSlow(Math.max(most, 2 * this.room.length))
+    larger.set(this.room.subarray(0, this.bytes))
+    this.room = larger
+  }
+
+  private end(written: number): number {
+    this.bytes += written
     const number = this.size++
     if (this.size >= this.offsets.length) {
       const larger = new Int32Array(2 * this.offsets.length)
@@ -209,12 +298,5 @@ class Texts {
     }
     this.offsets[this.size] = this.bytes
     return number
-  }
-
-  finish(): NonNullable<ColumnBuffers['dictionary']> {
-    const { size, bytes } = this
-    this.size = 0
-    this.bytes = 0
-    return { size, offsets: this.offsets.slice(0, size + 1), bytes: new Uint8Array(this.room.subarray(0, bytes)) }
   }
 }

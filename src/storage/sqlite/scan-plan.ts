@@ -1,31 +1,20 @@
-import type { ScanPlan, ScanSpec } from './scan-protocol.ts'
+import type { KeyPlan, ScanSpec } from './scan-protocol.ts'
 import { type KeyTerm, pinnedTerms, type ScanStatements } from './scan-statements.ts'
 import type { SqlValue } from './table-info.ts'
 
 // Enough for two workers to end together although ranges differ in size.
 const RANGES = 64
-// A statement for each run costs as much as reading the beginning of the key in so many rows.
-const LONG_RUN = 32
-const SAMPLED_RUNS = 8
 
 /**
  * Shares out a scan that looks at all rows, by keys that are there; any other scan is one range. All ranges together hold every key,
  * wherever their bounds lie: these only make them more or less alike.
  */
-export const planScan = (statements: ScanStatements, spec: ScanSpec): ScanPlan => {
-  if (statements.isNarrowed()) return { pinned: [], bounds: [], byRuns: false }
-  const { pinned, bounds } = divide(statements, spec)
-  return { pinned, bounds, byRuns: hasLongRuns(statements, spec, pinned, bounds) }
+export const planScan = (statements: ScanStatements, spec: ScanSpec): KeyPlan => {
+  if (statements.isNarrowed()) return { kind: 'keys', pinned: [], bounds: [] }
+  return { kind: 'keys', ...divide(statements, spec) }
 }
 
-/** How many columns of text begin the key, if others follow: what is alike in runs of rows. */
-export const runColumns = ({ key }: ScanSpec): number =>
-  Math.max(
-    0,
-    key.findIndex(({ kind }) => kind !== 'text'),
-  )
-
-const divide = (statements: ScanStatements, { key }: ScanSpec): Pick<ScanPlan, 'pinned' | 'bounds'> => {
+const divide = (statements: ScanStatements, { key }: ScanSpec): Pick<KeyPlan, 'pinned' | 'bounds'> => {
   const pinned: SqlValue[] = []
   for (const [at, { kind }] of key.entries()) {
     const terms = pinnedTerms(pinned)
@@ -95,19 +84,4 @@ const after = (beginning: string, character: number | undefined): string | undef
   if (character === undefined) return `${beginning}\u0001`
   if (character >= 0x10ffff) return undefined
   return beginning + String.fromCodePoint(character === 0xd7ff ? 0xe000 : character + 1)
-}
-
-const hasLongRuns = (statements: ScanStatements, spec: ScanSpec, pinned: readonly SqlValue[], bounds: readonly SqlValue[]): boolean => {
-  const width = runColumns(spec)
-  const beginning = new Set(spec.key.slice(0, width).map(({ name }) => name))
-  if (!spec.columns.some(({ name }) => beginning.has(name))) return false
-  const sampled = [undefined, ...bounds].filter((_, i, all) => i % Math.ceil(all.length / SAMPLED_RUNS) === 0)
-  const lengths = sampled.flatMap((from) => {
-    const first = statements.first(0, width, [
-      ...pinnedTerms(pinned),
-      ...(from === undefined ? [] : [{ at: pinned.length, op: '>=' as const, value: from }]),
-    ])
-    return first ? [statements.count(pinnedTerms(first), 2 * LONG_RUN)] : []
-  })
-  return lengths.length > 0 && lengths.reduce((sum, length) => sum + length, 0) >= LONG_RUN * lengths.length
 }

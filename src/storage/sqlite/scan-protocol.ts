@@ -1,4 +1,7 @@
+import type { Predicate } from '../../core/predicate.ts'
 import type { ColumnKind } from '../check-row.ts'
+import type { StoredColumn } from './pages/plan.ts'
+import type { TreePart } from './pages/tree.ts'
 import type { SqlValue } from './table-info.ts'
 
 export interface ScanColumn {
@@ -14,18 +17,33 @@ export interface ScanSpec {
   /** A condition on the row `t`, and the values of its question marks. */
   readonly where: string
   readonly params: readonly SqlValue[]
-  /** How many ranges of the plan are taken: a worker takes the next by adding one. */
+  /** The same condition, and the columns that it looks at where the row alone decides. */
+  readonly condition: Predicate
+  readonly tested: readonly string[] | undefined
+  /** How many ranges or parts of the plan are taken: a worker takes the next by adding one. */
   readonly taken: Int32Array<SharedArrayBuffer>
 }
 
-/** How the rows of a scan are shared out: ranges of one column of the key. */
-export interface ScanPlan {
+/** How the rows of a scan are shared out. */
+export type ScanPlan = KeyPlan | PagePlan
+
+/** By ranges of one column of the key, which SQLite reads. */
+export interface KeyPlan {
+  readonly kind: 'keys'
   /** Values of the key's columns before that one, which all rows have. */
   readonly pinned: readonly SqlValue[]
   /** Where ranges begin, ascending; another range lies below the first. */
   readonly bounds: readonly SqlValue[]
-  /** Rows whose key begins alike are read by a statement of their own, which leaves that beginning out. */
-  readonly byRuns: boolean
+}
+
+/** By parts of the table's tree: a worker reads the pages itself, which takes a third of the time. */
+export interface PagePlan {
+  readonly kind: 'pages'
+  /** Of the snapshot whose pages these are. */
+  readonly commit: string
+  /** As rows hold them, up to the last that is needed. */
+  readonly columns: readonly StoredColumn[]
+  readonly parts: readonly TreePart[]
 }
 
 /** What a scan worker is told, in this order: `open`, then `snapshot`, any `scan`s with their `next`s, `rest`, another `snapshot` …, `stop`. */

@@ -1,7 +1,11 @@
 import { yieldToOtherThreads } from '../../core/thread-priority.ts'
 import { Connection } from './connection.ts'
+import { borrowFiles } from './pages/borrow-files.ts'
+import { PageCursor } from './pages/cursor.ts'
+import { planPages } from './pages/plan.ts'
+import { SnapshotPages } from './pages/snapshot.ts'
 import { type ColumnBuilder, columnBuilder } from './scan-columns.ts'
-import { ScanCursor } from './scan-cursor.ts'
+import { KeyCursor, type ScanCursor } from './scan-cursor.ts'
 import { planScan } from './scan-plan.ts'
 import { type ColumnBuffers, type ScanAnswer, type ScanPlan, type ScanRequest, type ScanSpec, VERSIONS_SQL } from './scan-protocol.ts'
 import { ScanStatements } from './scan-statements.ts'
@@ -22,6 +26,7 @@ const CHECK_EVERY = 1024
 const CACHE_KIB = 2048
 
 let connection: Connection | undefined
+let pages = new SnapshotPages(undefined)
 let cancelled = new Int32Array(new SharedArrayBuffer(4))
 const scans = new Map<number, { readonly builders: readonly ColumnBuilder[]; readonly cursor: ScanCursor }>()
 
@@ -41,12 +46,13 @@ const handle = (request: ScanRequest): void => {
       cancelled = request.cancelled
       connection = new Connection({ file: request.file, writes: false })
       connection.run(`pragma cache_size = -${CACHE_KIB}`)
+      // Opens the WAL.
+      connection.rows(VERSIONS_SQL)
+      pages = new SnapshotPages(borrowFiles(connection.db, request.file))
       answer({ type: 'opened' })
       break
     case 'snapshot':
-      if (opened().inTransaction) opened().run('rollback')
-      opened().run('begin')
-      answer({ type: 'snapshot', versions: String(opened().rows(VERSIONS_SQL)[0]?.versions) })
+      answer({ type: 'snapshot', versions: takeSnapshot(opened()) })
       break
     case 'scan':
       start(request.id, request.spec, request.plan)
@@ -78,18 +84,43 @@ const opened = (): Connection => {
   return connection
 }
 
+const takeSnapshot = (connection: Connection): string => {
+  let versions = ''
+  pages.take(() => {
+    if (connection.inTransaction) connection.run('rollback')
+    connection.run('begin')
+    versions = String(connection.rows(VERSIONS_SQL)[0]?.versions)
+  })
+  return versions
+}
+
 const start = (id: number, spec: ScanSpec, given: ScanPlan | undefined): void => {
   const statements = new ScanStatements(opened().db, spec)
   try {
-    const plan = given ?? planScan(statements, spec)
+    const plan = given ?? planOf(statements, spec)
     if (!given) answer({ type: 'planned', id, plan })
     const builders = spec.columns.map(({ kind }) => columnBuilder(kind, BATCH_ROWS))
-    scans.set(id, { builders, cursor: new ScanCursor(statements, spec, plan) })
+    scans.set(id, { builders, cursor: cursorOf(statements, spec, plan) })
   } catch (error) {
     statements.close()
     throw error
   }
 }
+
+const planOf = (statements: ScanStatements, spec: ScanSpec): ScanPlan => {
+  const images = spec.tested && !statements.isNarrowed() ? pages.images : undefined
+  return (images && planPages(opened(), spec, images)) ?? planScan(statements, spec)
+}
+
+const cursorOf = (statements: ScanStatements, spec: ScanSpec, plan: ScanPlan): ScanCursor => {
+  if (plan.kind === 'keys') return new KeyCursor(statements, spec, plan)
+  statements.close()
+  const { images } = pages
+  // Snapshots with the same rows can lie in other pages: then others read them.
+  return images?.commit === plan.commit ? new PageCursor(images, spec, plan) : NO_PART
+}
+
+const NO_PART: ScanCursor = { read: () => undefined, close: () => {} }
 
 const next = (id: number): void => {
   const scan = scans.get(id)
@@ -101,8 +132,8 @@ const next = (id: number): void => {
     if (Atomics.load(cancelled, 0) === 1) return
     if (builders.reduce((sum, { textBytes }) => sum + textBytes, 0) > BATCH_TEXT_BYTES) break
     const added = cursor.read(builders, Math.min(CHECK_EVERY, BATCH_ROWS - rows))
-    rows += added
-    ended = added === 0
+    rows += added ?? 0
+    ended = added === undefined
   }
   if (rows > 0) {
     const columns = builders.map((builder) => builder.finish())

@@ -4,6 +4,7 @@ import type { TableName } from '../schema.ts'
 import { kindOfColumn } from '../table-facts.ts'
 import type { ScanQuery } from '../tables.ts'
 import { compilePredicate } from './compile-predicate.ts'
+import { testedColumns } from './pages/filter.ts'
 import { recordBatch, scanSchema } from './scan-batch.ts'
 import type { ScanPool } from './scan-pool.ts'
 import type { ScanAnswer, ScanColumn, ScanPlan, ScanSpec } from './scan-protocol.ts'
@@ -87,6 +88,8 @@ export class ScanSession {
       columns: columns.map(column),
       where: compilePredicate(info, where, params),
       params,
+      condition: where,
+      tested: testedColumns(where),
       taken: new Int32Array(new SharedArrayBuffer(4)),
     }
     const arrived: { readonly batch: ScanAnswer & { readonly type: 'batch' }; next(): void }[] = []
@@ -98,7 +101,7 @@ export class ScanSession {
       reading++
       const part = reader.start(spec, given, {
         planned: (made) => {
-          if (made.bounds.length === 0) return
+          if (made.kind === 'keys' && made.bounds.length === 0) return
           plan = made
           this.shared.add(share)
           for (const other of this.others) share(other)

@@ -1,10 +1,11 @@
 import { expect, test } from 'bun:test'
+import { everything } from '../../../src/core/predicate.ts'
 import type { Row } from '../../../src/storage/schema.ts'
 import type { SqliteTables } from '../../../src/storage/sqlite/index.ts'
 import { columnBuilder } from '../../../src/storage/sqlite/scan-columns.ts'
-import { ScanCursor } from '../../../src/storage/sqlite/scan-cursor.ts'
+import { KeyCursor } from '../../../src/storage/sqlite/scan-cursor.ts'
 import { planScan } from '../../../src/storage/sqlite/scan-plan.ts'
-import type { ScanPlan, ScanSpec } from '../../../src/storage/sqlite/scan-protocol.ts'
+import type { KeyPlan, ScanSpec } from '../../../src/storage/sqlite/scan-protocol.ts'
 import { ScanStatements } from '../../../src/storage/sqlite/scan-statements.ts'
 import { tableInfo } from '../../../src/storage/sqlite/table-info.ts'
 import { kindOfColumn } from '../../../src/storage/table-facts.ts'
@@ -17,7 +18,16 @@ const info = tableInfo('segments')
 const specOf = (columns: readonly string[], where = '1'): ScanSpec => {
   const column = (name: string) => ({ name, kind: kindOfColumn(info, name) })
   const taken = new Int32Array(new SharedArrayBuffer(4))
-  return { table: 'segments', key: info.key.map(column), columns: columns.map(column), where, params: [], taken }
+  return {
+    table: 'segments',
+    key: info.key.map(column),
+    columns: columns.map(column),
+    where,
+    params: [],
+    condition: everything,
+    tested: undefined,
+    taken,
+  }
 }
 
 const storeOf = async (rows: readonly Row<'segments'>[]): Promise<SqliteTables> => {
@@ -26,7 +36,7 @@ const storeOf = async (rows: readonly Row<'segments'>[]): Promise<SqliteTables> 
   return tables
 }
 
-const planned = ({ connection }: SqliteTables, spec: ScanSpec): ScanPlan => {
+const planned = ({ connection }: SqliteTables, spec: ScanSpec): KeyPlan => {
   const statements = new ScanStatements(connection.db, spec)
   const plan = planScan(statements, spec)
   statements.close()
@@ -34,14 +44,14 @@ const planned = ({ connection }: SqliteTables, spec: ScanSpec): ScanPlan => {
 }
 
 /** Read by two cursors in turn, a few rows at a time, as text. */
-const readByTwo = (tables: SqliteTables, spec: ScanSpec, plan: ScanPlan): string[] => {
-  const cursors = [1, 2].map(() => new ScanCursor(new ScanStatements(tables.connection.db, spec), spec, plan))
+const readByTwo = (tables: SqliteTables, spec: ScanSpec, plan: KeyPlan): string[] => {
+  const cursors = [1, 2].map(() => new KeyCursor(new ScanStatements(tables.connection.db, spec), spec, plan))
   const found: string[] = []
   for (let busy = true; busy; ) {
     busy = false
     for (const cursor of cursors) {
       const builders = spec.columns.map(({ kind }) => columnBuilder(kind, 7))
-      const count = cursor.read(builders, 7)
+      const count = cursor.read(builders, 7) ?? 0
       busy ||= count > 0
       const columns = builders.map((builder) => builder.finish())
       for (let row = 0; row < count; row++)
@@ -71,22 +81,22 @@ const segments = (flows: readonly string[], each: number, timelines = ['t']): Ro
 
 const flowIds = (count: number): string[] => Array.from({ length: count }, (_, i) => Bun.SHA256.hash(`${i}`, 'hex').slice(0, 8))
 
-test.each<[string, readonly Row<'segments'>[], { readonly shared: boolean; readonly byRuns: boolean }]>([
-  ['are none', [], { shared: false, byRuns: false }],
-  ['have one flow and timeline each', segments(flowIds(300), 2), { shared: true, byRuns: false }],
-  ['lie in long timelines', segments(flowIds(20), 60, ['t', 'u']), { shared: true, byRuns: true }],
-  ['belong to a single timeline', segments(['f'], 500), { shared: true, byRuns: true }],
-  ['belong to two flows', segments(['f', 'g'], 100), { shared: true, byRuns: true }],
+test.each<[string, readonly Row<'segments'>[], { readonly shared: boolean }]>([
+  ['are none', [], { shared: false }],
+  ['have one flow and timeline each', segments(flowIds(300), 2), { shared: true }],
+  ['lie in long timelines', segments(flowIds(20), 60, ['t', 'u']), { shared: true }],
+  ['belong to a single timeline', segments(['f'], 500), { shared: true }],
+  ['belong to two flows', segments(['f', 'g'], 100), { shared: true }],
   [
     'have ids that begin with each other or leave the basic plane',
     segments(['a', 'aa', 'a\u{10ffff}', 'a\u{10ffff}b', 'a\ud7ff', 'a\ue000', 'a\u0001', 'é', '😀', '😁x', ''], 3),
-    { shared: true, byRuns: false },
+    { shared: true },
   ],
 ])('two cursors read each row once when rows %s', async (_, rows, expected) => {
   const tables = await storeOf(rows)
   const spec = specOf(['object_id', 'flow_id', 'start_ns', 'timeline_id'])
   const plan = planned(tables, spec)
-  expect({ shared: plan.bounds.length > 0, byRuns: plan.byRuns }).toEqual(expected)
+  expect({ shared: plan.bounds.length > 0 }).toEqual(expected)
   expect(readByTwo(tables, spec, plan).sort()).toEqual(
     rows.map((row) => `${row.object_id} ${row.flow_id} ${row.start_ns} ${row.timeline_id}`).sort(),
   )
@@ -105,7 +115,7 @@ test('a scan that an index leads to its rows is not shared', async () => {
   const tables = await storeOf(segments(flowIds(20), 60))
   const spec = specOf(['flow_id', 'start_ns'], `t.flow_id = '${flow}'`)
   const plan = planned(tables, spec)
-  expect(plan).toEqual({ pinned: [], bounds: [], byRuns: false })
+  expect(plan).toEqual({ kind: 'keys', pinned: [], bounds: [] })
   expect(readByTwo(tables, spec, plan)).toHaveLength(60)
 })
 
