@@ -13,6 +13,7 @@ import {
   Utf8,
   Vector,
 } from 'apache-arrow'
+import { utf8Of } from './texts.ts'
 
 /** Columns of a batch as plain buffers, which another thread can be given. Text is dictionary-encoded. */
 export interface PackedBatch {
@@ -72,13 +73,8 @@ const packColumn = (name: string, data: Data): PackedColumn => {
 }
 
 const packTexts = (texts: Vector, take: typeof own) => {
-  const [part, another] = texts.data
-  if (part && !another && part.offset === 0)
-    return { size: texts.length, offsets: take(part.valueOffsets as Int32Array), bytes: take(part.values as Uint8Array) }
-  const encoded = Array.from({ length: texts.length }, (_, i) => new TextEncoder().encode(texts.get(i) as string))
-  const offsets = new Int32Array(texts.length + 1)
-  for (const [i, text] of encoded.entries()) offsets[i + 1] = (offsets[i] ?? 0) + text.length
-  return { size: texts.length, offsets, bytes: new Uint8Array(Buffer.concat(encoded)) }
+  const { bytes, offsets } = utf8Of(texts)
+  return { size: texts.length, offsets: take(offsets), bytes: take(bytes) }
 }
 
 type View = Int32Array | BigInt64Array | Float64Array | Uint8Array

@@ -15,6 +15,7 @@ import type { Data, RecordBatch, Vector } from 'apache-arrow'
 import { type Engine, LOADED } from './engine.ts'
 import { type KeyForm, keyTextSql, WORDS, writeKey } from './object-keys.ts'
 import { quoteName } from './quote-name.ts'
+import { utf8Of } from './texts.ts'
 
 /** `object`: text that names an object; beside it the view has `object`, a key for joining and grouping (`object-keys.ts`). */
 export type LoadKind = 'int32' | 'int64' | 'float64' | 'bool' | 'time' | 'text' | 'object'
@@ -237,13 +238,12 @@ const keyedText = (name: string): ColumnLoader => {
     },
     open(data) {
       const texts = dictionaryOf(data, name)
-      const textAt = textBytes(texts)
+      const { bytes, offsets } = utf8Of(texts)
       if (keyRoom.length < texts.length * WORDS) keyRoom = new Int32Array(texts.length * WORDS)
       const keys = keyRoom
       others = []
       for (let i = 0; i < texts.length; i++) {
-        const text = textAt(i)
-        const found = writeKey(text, 0, text.length, keys, i * WORDS)
+        const found = writeKey(bytes, offsets[i] as number, offsets[i + 1] as number, keys, i * WORDS)
         form ??= found
         if (found !== form || found === 'other') others.push({ code: keys.slice(i * WORDS, (i + 1) * WORDS), text: texts.get(i) as string })
       }
@@ -277,13 +277,15 @@ const plainText = (name: string): ColumnLoader => ({
     const texts = dictionaryOf(data, name)
     const codes = data.values as Int32Array
     const validity = validityOf(data)
-    const bytesAt = textBytes(texts)
+    const { bytes, offsets } = utf8Of(texts)
     return {
-      bytes: data.length * 16 + texts.data.reduce((sum, part) => sum + part.values.byteLength, 0),
+      bytes: data.length * 16 + bytes.byteLength,
       fill(vector, from, to) {
         for (let i = from; i < to; i++)
-          if (validity === undefined || ((validity[i >> 3] ?? 0) >> (i & 7)) & 1)
-            duckdb.vector_assign_string_element_len(vector, i - from, bytesAt(codes[i] ?? 0))
+          if (validity === undefined || ((validity[i >> 3] ?? 0) >> (i & 7)) & 1) {
+            const code = codes[i] ?? 0
+            duckdb.vector_assign_string_element_len(vector, i - from, bytes.subarray(offsets[code], offsets[code + 1]))
+          }
         setValidity(vector, validity, from, to)
       },
     }
@@ -293,16 +295,6 @@ const plainText = (name: string): ColumnLoader => ({
 const dictionaryOf = (data: Data, name: string): Vector => {
   if (!data.dictionary) throw new Error(`text column ${name} is not dictionary-encoded`)
   return data.dictionary
-}
-
-const encoder = new TextEncoder()
-
-/** The UTF-8 of a text, without decoding it where it lies in one piece. */
-const textBytes = (texts: Vector): ((index: number) => Uint8Array) => {
-  const [part, another] = texts.data
-  if (!part || another || part.offset !== 0) return (index) => encoder.encode(texts.get(index) as string)
-  const { values, valueOffsets } = part as Data & { readonly values: Uint8Array; readonly valueOffsets: Int32Array }
-  return (index) => values.subarray(valueOffsets[index], valueOffsets[index + 1])
 }
 
 /** Bit set: the cell has a value. undefined: all have. From bit 0 on, whatever the slice. */

@@ -169,7 +169,7 @@ const NONE = -1
 
 /**
  * Codes into the texts of this batch. Rows come in key order, so a text is often that of the row before; where nearly all differ (ids of
- * the rows themselves) they are not looked up, and one that comes twice is there twice.
+ * the rows themselves) they are not looked up any more, and one that comes twice is there twice.
  */
 class TextBuilder implements ColumnBuilder {
   private rows = 0
@@ -217,7 +217,7 @@ class TextBuilder implements ColumnBuilder {
     const { codes } = this
     this.codes = new Int32Array(this.capacity)
     this.rows = 0
-    this.known = new Map()
+    if (this.known) this.known = new Map()
     this.last = undefined
     this.lastCode = NONE
     return { ...this.validity.finish(), data: codes, dictionary: this.texts.finish() }

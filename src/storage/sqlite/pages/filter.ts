@@ -45,8 +45,11 @@ export const rowFilter = (predicate: Predicate, placeOf: (column: string) => num
     }
     case 'and':
     case 'or': {
-      const terms = predicate.terms.map((term) => rowFilter(term, placeOf))
-      return predicate.kind === 'and' ? (row) => terms.every((term) => term(row)) : (row) => terms.some((term) => term(row))
+      const decisive = predicate.kind === 'or'
+      // Nested pairs: a list of functions would be walked for each row.
+      return predicate.terms
+        .map((term) => rowFilter(term, placeOf))
+        .reduceRight<RowFilter>((rest, term) => (decisive ? (row) => term(row) || rest(row) : (row) => term(row) && rest(row)), () => !decisive)
     }
     default:
       throw new Error(`a condition of the kind ${predicate.kind} was left to the pages`)

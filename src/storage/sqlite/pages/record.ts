@@ -78,7 +78,12 @@ export class RecordReader {
   /** A number of 1 to 9 bytes; `end` is behind it. */
   private number(at: number): number {
     const { bytes } = this
-    let value = 0
+    let value = bytes[at] as number
+    if (value < 128) {
+      this.end = at + 1
+      return value
+    }
+    value = 0
     for (let i = 0; i < 8; i++) {
       const byte = bytes[at + i] as number
       value = value * 128 + (byte & 127)
