@@ -1,7 +1,8 @@
 import { readlinkSync } from 'node:fs'
-import { setPriority } from 'node:os'
+import { constants, setPriority } from 'node:os'
 
-const LOW = 10
+// The lowest: those who serve requests get sixty times as much of a core that both want.
+const LOW = constants.priority.PRIORITY_LOW
 
 /**
  * Lets other threads of the process go before this one where there are fewer cores than work: to be called in the thread itself. On Linux

@@ -49,7 +49,10 @@ export const rowFilter = (predicate: Predicate, placeOf: (column: string) => num
       // Nested pairs: a list of functions would be walked for each row.
       return predicate.terms
         .map((term) => rowFilter(term, placeOf))
-        .reduceRight<RowFilter>((rest, term) => (decisive ? (row) => term(row) || rest(row) : (row) => term(row) && rest(row)), () => !decisive)
+        .reduceRight<RowFilter>(
+          (rest, term) => (decisive ? (row) => term(row) || rest(row) : (row) => term(row) && rest(row)),
+          () => !decisive,
+        )
     }
     default:
       throw new Error(`a condition of the kind ${predicate.kind} was left to the pages`)
