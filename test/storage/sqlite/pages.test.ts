@@ -3,41 +3,41 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import fc from 'fast-check'
-import { and, compare, eq, everything, isIn, isNull, not, or, type Predicate } from '../../../src/core/predicate.ts'
+import { and, compare, eq, isIn, isNull, not, or, type Predicate } from '../../../src/core/predicate.ts'
 import type { ColumnKind } from '../../../src/storage/check-row.ts'
-import { Connection } from '../../../src/storage/sqlite/connection.ts'
+import type { Connection } from '../../../src/storage/sqlite/connection.ts'
 import { borrowFiles } from '../../../src/storage/sqlite/pages/borrow-files.ts'
 import { PageCursor } from '../../../src/storage/sqlite/pages/cursor.ts'
 import { testedColumns } from '../../../src/storage/sqlite/pages/filter.ts'
-import type { PageImages } from '../../../src/storage/sqlite/pages/images.ts'
-import { planPages } from '../../../src/storage/sqlite/pages/plan.ts'
-import { SnapshotPages } from '../../../src/storage/sqlite/pages/snapshot.ts'
 import { columnBuilder } from '../../../src/storage/sqlite/scan-columns.ts'
-import type { ColumnBuffers, PagePlan, ScanSpec } from '../../../src/storage/sqlite/scan-protocol.ts'
+import {
+  begin,
+  byPages,
+  bySql,
+  COLUMNS,
+  cell,
+  closeConnections,
+  connect,
+  createTable,
+  KINDS,
+  pagesOf,
+  planned,
+  readAll,
+  snapshotOf,
+  sorted,
+  specOf,
+  writerOf,
+} from './pages-support.ts'
 
 const here = process.platform === 'linux'
 if (!here) console.warn('skipped: scans that read pages themselves, because this is not Linux')
 const onLinux = test.skipIf(!here)
 
 const directory = mkdtempSync(path.join(tmpdir(), 'tams-pages-'))
-const connections: Connection[] = []
 afterAll(() => {
-  for (const connection of connections) connection.close()
+  closeConnections()
   rmSync(directory, { recursive: true })
 })
-
-const KINDS: Readonly<Record<string, ColumnKind>> = {
-  id: 'text',
-  at: 'int64',
-  note: 'text',
-  big: 'int64',
-  small: 'int32',
-  real: 'float64',
-  flag: 'bool',
-  late: 'text',
-  late_count: 'int64',
-}
-const COLUMNS = Object.keys(KINDS)
 
 let files = 0
 /** A table with rows of every kind; `late` columns are added when some rows are there. */
@@ -46,9 +46,7 @@ const newFile = (pageSize: number): string => {
   const writer = connect(file, true)
   writer.run(`pragma page_size = ${pageSize}`)
   writer.makeDurable()
-  // Not in the order in which it is stored: the key comes first there.
-  writer.run(`create table t (note text, big integer, at integer not null, small integer not null default 0, real real, id text not null,
-    flag integer not null default 0, primary key (id, at)) strict, without rowid`)
+  createTable(writer)
   return file
 }
 
@@ -56,97 +54,6 @@ const addLateColumns = (writer: Connection): void => {
   writer.run(`alter table t add column late text not null default ''`)
   writer.run('alter table t add column late_count integer')
 }
-
-const connect = (file: string, writes: boolean): Connection => {
-  const connection = new Connection({ file, writes, create: writes })
-  connections.push(connection)
-  return connection
-}
-
-const writerOf = (file: string): Connection => {
-  const connection = connect(file, true)
-  connection.makeDurable()
-  return connection
-}
-
-const specOf = (columns: readonly string[], condition: Predicate = everything): ScanSpec => ({
-  table: 't',
-  key: [],
-  columns: columns.map((name) => ({ name, kind: KINDS[name] as ColumnKind })),
-  where: '1',
-  params: [],
-  condition,
-  tested: testedColumns(condition),
-  taken: new Int32Array(new SharedArrayBuffer(4)),
-})
-
-interface Snapshot {
-  readonly connection: Connection
-  readonly images: PageImages
-}
-
-const snapshotOf = (file: string): Snapshot => {
-  const connection = connect(file, false)
-  const pages = pagesOf(connection, file)
-  pages.take(() => begin(connection))
-  const { images } = pages
-  if (!images) throw new Error('the pages of the snapshot were not found')
-  return { connection, images }
-}
-
-const pagesOf = (connection: Connection, file: string): SnapshotPages => {
-  connection.rows('select 1 from t limit 1')
-  const borrowed = borrowFiles(connection.db, file)
-  if (!borrowed) throw new Error('the files of the connection were not found')
-  return new SnapshotPages(borrowed)
-}
-
-const begin = (connection: Connection): void => {
-  if (connection.inTransaction) connection.run('rollback')
-  connection.run('begin')
-  connection.rows('select 1 from t limit 1')
-}
-
-const planned = ({ connection, images }: Snapshot, spec: ScanSpec): PagePlan => {
-  const plan = planPages(connection, spec, images)
-  if (!plan) throw new Error('no plan for these pages')
-  return plan
-}
-
-const cell = ({ nulls, valid, data, dictionary }: ColumnBuffers, kind: ColumnKind, row: number): unknown => {
-  if (nulls > 0 && valid && !(((valid[row >> 3] ?? 0) >> (row & 7)) & 1)) return null
-  if (kind === 'bool') return BigInt(((Number(data[row >> 3]) ?? 0) >> (row & 7)) & 1)
-  const value = data[row]
-  if (!dictionary) return kind === 'int32' ? BigInt(Number(value)) : value
-  const code = Number(value)
-  return Buffer.from(dictionary.bytes.subarray(dictionary.offsets[code], dictionary.offsets[code + 1])).toString()
-}
-
-const readAll = (cursor: PageCursor, spec: ScanSpec, most = 1000): unknown[][] => {
-  const rows: unknown[][] = []
-  for (;;) {
-    const builders = spec.columns.map(({ kind }) => columnBuilder(kind, most))
-    const count = cursor.read(builders, most)
-    if (count === undefined) return rows
-    const columns = builders.map((builder) => builder.finish())
-    for (let row = 0; row < count; row++)
-      rows.push(columns.map((column, i) => cell(column, (spec.columns[i] as { kind: ColumnKind }).kind, row)))
-  }
-}
-
-/** By key, whatever worker read them when. */
-const byPages = (snapshot: Snapshot, spec: ScanSpec, most?: number): unknown[][] =>
-  sorted(readAll(new PageCursor(snapshot.images, spec, planned(snapshot, spec)), spec, most))
-
-const bySql = ({ connection }: Snapshot, columns: readonly string[], where = '1'): unknown[][] =>
-  sorted(
-    connection
-      .rows(`select ${columns.map((name) => `"${name}"`).join(', ')} from t where ${where}`)
-      .map((row) => columns.map((name) => row[name])),
-  )
-
-const text = (row: readonly unknown[]): string => JSON.stringify(row, (_, value) => (typeof value === 'bigint' ? `${value}n` : value))
-const sorted = (rows: unknown[][]): unknown[][] => rows.sort((a, b) => (text(a) < text(b) ? -1 : 1))
 
 const integers = fc.oneof(
   fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
@@ -211,7 +118,7 @@ onLinux(
           const snapshot = snapshotOf(file)
           expect(snapshot.images.inWal.size > 0).toBe(checkpoint !== 'at the end')
           expect(byPages(snapshot, specOf(columns), 7)).toEqual(bySql(snapshot, columns))
-          for (const connection of connections.splice(0)) connection.close()
+          closeConnections()
         },
       ),
       { numRuns: 60 },
