@@ -1,14 +1,14 @@
 import type { ColumnKind } from '../check-row.ts'
 import { integerOf } from './pages/integers.ts'
-import { FLOAT_TYPE, NULL_TYPE, textBytes } from './pages/record.ts'
+import { FLOAT_TYPE, NULL_TYPE, type StoredRow, textBytes } from './pages/record.ts'
 import type { ColumnBuffers } from './scan-protocol.ts'
 import type { SqlValue } from './table-info.ts'
 
 /** Collects the cells of one column in Arrow's layout, batch after batch. */
 export interface ColumnBuilder {
   add(value: SqlValue): void
-  /** A value as SQLite stores it: at `at`, of a serial type (`pages/record.ts`). */
-  addStored(bytes: Buffer, at: number, type: number): void
+  /** A value as SQLite stores it. */
+  addStored(row: StoredRow, place: number): void
   /** Bytes of text in this batch so far: what the number of rows does not bound. */
   readonly textBytes: number
   /** Gives the batch, whose buffers are the caller's, and begins another. */
@@ -75,9 +75,10 @@ abstract class PlainBuilder<A extends Numbers> implements ColumnBuilder {
     this.rows++
   }
 
-  addStored(bytes: Buffer, at: number, type: number): void {
+  addStored({ bytes, starts, types }: StoredRow, place: number): void {
+    const type = types[place] as number
     if (type === NULL_TYPE) this.validity.clear(this.rows)
-    else this.setStored(this.rows, bytes, at, type)
+    else this.setStored(this.rows, bytes, starts[place] as number, type)
     this.rows++
   }
 
@@ -200,15 +201,17 @@ class TextBuilder implements ColumnBuilder {
     }
   }
 
-  addStored(bytes: Buffer, at: number, type: number): void {
+  addStored({ bytes, view, starts, types }: StoredRow, place: number): void {
+    const type = types[place] as number
     if (type === NULL_TYPE) {
       this.validity.clear(this.rows++)
       return
     }
+    const at = starts[place] as number
     const length = textBytes(type)
-    if (!this.texts.is(this.lastCode, bytes, at, length)) {
+    if (!this.texts.is(this.lastCode, view, at, length)) {
       this.last = undefined
-      this.lastCode = this.known ? this.code(bytes.toString('utf8', at, at + length)) : this.texts.copy(bytes, at, length)
+      this.lastCode = this.known ? this.code(bytes.toString('utf8', at, at + length)) : this.texts.copy(view, at, length)
     }
     this.codes[this.rows++] = this.lastCode
   }
@@ -245,6 +248,7 @@ class Texts {
   bytes = 0
   private size = 0
   private room = Buffer.allocUnsafeSlow(65_536)
+  private view = new DataView(this.room.buffer)
   private offsets = new Int32Array(4096)
 
   /** Gives the text's number. */
@@ -254,22 +258,27 @@ class Texts {
   }
 
   /** The same of UTF-8. */
-  copy(from: Buffer, at: number, length: number): number {
+  copy(from: DataView, at: number, length: number): number {
     this.reserve(length)
-    const { room, bytes } = this
-    // Short ones: a view of them would cost more.
-    if (length > 64) from.copy(room, bytes, at, at + length)
-    else for (let i = 0; i < length; i++) room[bytes + i] = from[at + i] as number
+    const { view, bytes } = this
+    const whole = length & ~3
+    let i = 0
+    for (; i < whole; i += 4) view.setUint32(bytes + i, from.getUint32(at + i, true), true)
+    for (; i < length; i++) view.setUint8(bytes + i, from.getUint8(at + i))
     return this.end(length)
   }
 
   /** Whether the text of that number is this one. */
-  is(number: number, from: Buffer, at: number, length: number): boolean {
+  is(number: number, from: DataView, at: number, length: number): boolean {
     if (number < 0) return false
-    const { room, offsets } = this
+    const { view, offsets } = this
     const start = offsets[number] as number
     if ((offsets[number + 1] as number) - start !== length) return false
-    for (let i = 0; i < length; i++) if (room[start + i] !== from[at + i]) return false
+    // Four bytes at a time.
+    const whole = length & ~3
+    let i = 0
+    for (; i < whole; i += 4) if (view.getUint32(start + i, true) !== from.getUint32(at + i, true)) return false
+    for (; i < length; i++) if (view.getUint8(start + i) !== from.getUint8(at + i)) return false
     return true
   }
 
@@ -286,6 +295,7 @@ class Texts {
     const larger = Buffer.allocUnsafeSlow(Math.max(most, 2 * this.room.length))
     larger.set(this.room.subarray(0, this.bytes))
     this.room = larger
+    this.view = new DataView(larger.buffer)
   }
 
   private end(written: number): number {

@@ -38,10 +38,7 @@ export class PageCursor {
       }
       row.open(walk.bytes, walk.at)
       if (!passes(row)) continue
-      for (let i = 0; i < places.length; i++) {
-        const place = places[i] as number
-        ;(builders[i] as ColumnBuilder).addStored(row.bytes, row.starts[place] as number, row.types[place] as number)
-      }
+      for (let i = 0; i < places.length; i++) (builders[i] as ColumnBuilder).addStored(row, places[i] as number)
       count++
     }
     return count

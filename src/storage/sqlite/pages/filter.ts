@@ -1,9 +1,9 @@
 import type { CompareOp, Predicate, Scalar } from '../../../core/predicate.ts'
 import { integerOf } from './integers.ts'
-import { NULL_TYPE, type RecordReader, textBytes } from './record.ts'
+import { NULL_TYPE, type StoredRow, textBytes } from './record.ts'
 
 /** Whether the row at hand fulfils a condition. */
-export type RowFilter = (row: RecordReader) => boolean
+export type RowFilter = (row: StoredRow) => boolean
 
 /**
  * The columns that a condition on the row itself looks at; undefined for one that needs other rows, or for which SQLite is better. What is
@@ -77,7 +77,7 @@ const PASSES: Readonly<Record<CompareOp, (order: number) => boolean>> = {
 
 const textOrder =
   (at: number, text: Buffer) =>
-  ({ bytes, types, starts }: RecordReader): number => {
+  ({ bytes, types, starts }: StoredRow): number => {
     const start = starts[at] as number
     const length = textBytes(types[at] as number)
     const common = Math.min(length, text.length)
@@ -92,7 +92,7 @@ const integerOrder = (at: number, value: bigint) => {
   const high = Number(value >> 32n)
   const low = Number(value & 0xffff_ffffn)
   const words = new Int32Array(2)
-  return ({ bytes, types, starts }: RecordReader): number => {
+  return ({ bytes, types, starts }: StoredRow): number => {
     integerOf(bytes, starts[at] as number, types[at] as number, words, 0)
     return (words[1] as number) - high || ((words[0] as number) >>> 0) - low
   }

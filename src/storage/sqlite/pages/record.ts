@@ -23,10 +23,20 @@ const bytesOf = (type: number): number => {
   return bytes
 }
 
-/** One row after the other: where its first columns lie, in the order in which they are stored. */
-export class RecordReader {
-  bytes: Buffer = Buffer.alloc(0)
+/** A row as SQLite stores it: the bytes that it lies in, and where in them its values begin. */
+export interface StoredRow {
+  readonly bytes: Buffer
+  /** The same bytes. */
+  readonly view: DataView
   /** Serial types. */
+  readonly types: Int32Array
+  readonly starts: Int32Array
+}
+
+/** One row after the other: where its first columns lie, in the order in which they are stored. */
+export class RecordReader implements StoredRow {
+  bytes: Buffer = Buffer.alloc(0)
+  view: DataView = new DataView(new ArrayBuffer(0))
   readonly types: Int32Array
   readonly starts: Int32Array
   private readonly mostLocal: number
@@ -47,7 +57,7 @@ export class RecordReader {
 
   /** `at`: where in the page the length of the payload stands, and it behind that. */
   open(page: Buffer, at: number): void {
-    this.bytes = page
+    this.use(page)
     const length = this.number(at)
     let start = this.end
     if (length > this.mostLocal) start = this.gather(length)
@@ -73,6 +83,12 @@ export class RecordReader {
       value += type < 12 ? bytesOf(type) : (type - 12) >> 1
     }
     if (value > after) throw new Error('a row of the store is longer than it says')
+  }
+
+  private use(bytes: Buffer): void {
+    if (bytes === this.bytes) return
+    this.bytes = bytes
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   }
 
   /** A number of 1 to 9 bytes; `end` is behind it. */
@@ -111,7 +127,7 @@ export class RecordReader {
       page = next.readUInt32BE(0)
       filled += next.copy(whole, filled, 4, Math.min(usable, 4 + length - filled))
     }
-    this.bytes = whole
+    this.use(whole)
     return 0
   }
 }
