@@ -111,9 +111,9 @@ export class ChunkAssembler {
 const schemaMessages = new WeakMap<DataType, Map<string, Uint8Array>>()
 const emptyMessages = new WeakMap<DataType, Uint8Array>()
 
-const schemaMessage = (field: Field): Uint8Array => {
-  const known = schemaMessages.getOrInsertComputed(field.type, () => new Map())
-  return known.getOrInsertComputed(`${field.nullable} ${field.name}`, () => encodeSchemaMessage(new Schema([field])))
+const schemaMessage = ({ name, nullable }: NamedField, type: DataType): Uint8Array => {
+  const known = schemaMessages.getOrInsertComputed(type, () => new Map())
+  return known.getOrInsertComputed(`${nullable} ${name}`, () => encodeSchemaMessage(new Schema([new Field(name, type, nullable)])))
 }
 
 const columnMessage = (column: Data, options: EncodeOptions): Uint8Array => {
@@ -121,17 +121,36 @@ const columnMessage = (column: Data, options: EncodeOptions): Uint8Array => {
   return column.length === 0 && !options.zstd ? emptyMessages.getOrInsertComputed(column.type, encode) : encode()
 }
 
-/** The frames of one chunk, as a server sends them: one small stream per leaf column; without columns one stream that counts rows. */
-export const encodeChunk = ({ stream, nextRowId, batch }: Chunk, options: EncodeOptions = {}): Uint8Array[] => {
-  const { fields } = batch.schema
-  const messages = fields.flatMap(({ name, nullable }, i) => {
-    const column = batch.data.children[i]
-    const leaves = column === undefined ? [] : splitLeaves(column)
-    return leaves.flatMap((leaf) => {
-      const field = new Field(name, leaf.type, nullable)
-      return [schemaMessage(field), columnMessage(leaf, options), encodeEnd()]
-    })
-  })
-  const counting = () => [encodeSchemaMessage(new Schema([])), encodeColumnsMessage([], batch.numRows, options), encodeEnd()]
-  return (fields.length === 0 ? counting() : messages).map((message) => encodeData(stream, nextRowId, message))
+const END = encodeEnd()
+
+type NamedField = Pick<Field, 'name' | 'nullable'>
+
+/** The columns of a chunk before they are put into frames. */
+export interface ChunkColumns {
+  readonly fields: readonly NamedField[]
+  readonly columns: readonly Data[]
+  readonly rows: number
 }
+
+/** The frames of one chunk, as a server sends them: one small stream per leaf column; without columns one stream that counts rows. */
+export const encodeChunkColumns = (
+  { stream, nextRowId }: Pick<Chunk, 'stream' | 'nextRowId'>,
+  { fields, columns, rows }: ChunkColumns,
+  options: EncodeOptions = {},
+): Uint8Array[] => {
+  const frames: Uint8Array[] = []
+  const add = (...messages: readonly Uint8Array[]) => {
+    for (const message of messages) frames.push(encodeData(stream, nextRowId, message))
+  }
+  for (const [i, field] of fields.entries()) {
+    const column = columns[i]
+    for (const leaf of column === undefined ? [] : splitLeaves(column))
+      add(schemaMessage(field, leaf.type), columnMessage(leaf, options), END)
+  }
+  if (fields.length === 0) add(encodeSchemaMessage(new Schema([])), encodeColumnsMessage([], rows, options), END)
+  return frames
+}
+
+/** The same of a batch. */
+export const encodeChunk = ({ batch, ...place }: Chunk, options: EncodeOptions = {}): Uint8Array[] =>
+  encodeChunkColumns(place, { fields: batch.schema.fields, columns: batch.data.children, rows: batch.numRows }, options)

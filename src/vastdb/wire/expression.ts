@@ -5,7 +5,7 @@ import type { Builder } from 'flatbuffers'
 import type { FlatTable } from './flat-reader.ts'
 import { type Offset, writeOffsets, writeString, writeTable } from './flat-writer.ts'
 import { predicateNode } from './leaves.ts'
-import { type Literal, readLiteral, writeLiteral } from './literal.ts'
+import { readLiteral, writeLiteral } from './literal.ts'
 import type { Filter, Term } from './predicate.ts'
 import type { Value } from './values.ts'
 
@@ -95,14 +95,14 @@ export type Expression =
   | { readonly kind: 'call'; readonly name: string; readonly operands: readonly Expression[] }
   /** A node number of the request schema (`numberNodes`). */
   | { readonly kind: 'column'; readonly position: number }
-  | ({ readonly kind: 'literal' } & Literal)
+  | { readonly kind: 'literal'; readonly value: Value }
 
 /** Reads an Expression table. */
 export const readExpression = (table: FlatTable): Expression => {
   const kind = table.u8(0)
   switch (kind) {
     case IMPL.Literal:
-      return { kind: 'literal', ...readLiteral(table.requiredTable(1, 'Literal')) }
+      return { kind: 'literal', value: readLiteral(table.requiredTable(1, 'Literal')) }
     case IMPL.FieldRef: {
       const reference = table.requiredTable(1, 'FieldRef')
       if (reference.u8(0) !== FIELD_INDEX) throw reference.error(0, `expected a FieldIndex, found reference kind ${reference.u8(0)}`)

@@ -13,6 +13,21 @@ interface Source {
   budget: number
 }
 
+/** Names are short: a decoder takes longer to call than to read them here. */
+const SHORT = 24
+
+/** Undefined for what is longer, or not ASCII. */
+const asciiOf = (bytes: Uint8Array): string | undefined => {
+  if (bytes.length > SHORT) return undefined
+  let text = ''
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i] ?? 0
+    if (byte > 0x7f) return undefined
+    text += String.fromCharCode(byte)
+  }
+  return text
+}
+
 /** One table of a FlatBuffers buffer. Slots are field ids; an absent slot gives the default (scalars) or `undefined`. */
 export class FlatTable {
   readonly #source: Source
@@ -84,6 +99,8 @@ export class FlatTable {
   string(slot: number): string | undefined {
     const bytes = this.bytes(slot)
     if (bytes === undefined) return undefined
+    const short = asciiOf(bytes)
+    if (short !== undefined) return short
     try {
       return utf8.decode(bytes)
     } catch (cause) {
@@ -121,10 +138,10 @@ export class FlatTable {
     const at = this.#indirect(slot)
     if (at === undefined) return []
     const length = this.#vectorLength(at, 4)
-    return Array.from({ length }, (_, index) => {
-      const entry = at + 4 + 4 * index
-      return new FlatTable(this.#source, this.#follow(entry), name, this.#depth + 1)
-    })
+    const found: FlatTable[] = []
+    for (let entry = at + 4; entry < at + 4 + 4 * length; entry += 4)
+      found.push(new FlatTable(this.#source, this.#follow(entry), name, this.#depth + 1))
+    return found
   }
 
   /** A vector of structs of int64 pairs (FieldNode and Buffer of Arrow), exact as far as a number is; absent is empty. */

@@ -126,17 +126,7 @@ export const writeLiteral = (builder: Builder, field: Field, value: Value): Offs
 const decimal = (bytes: Uint8Array): bigint => bytes.toReversed().reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n)
 
 /** What a Literal holds: numbers up to 32 bits and floats as number, 64 bits, times and decimals as bigint, text as its UTF-8 bytes (they may be ill-formed). */
-export interface Literal {
-  readonly type: DataType
-  readonly value: Value
-}
-
-export const readLiteral = (table: FlatTable): Literal => {
-  const id = table.u8(0)
-  const impl = table.requiredTable(1, 'LiteralImpl')
-  const { type } = readFieldTable(table.requiredTable(2, 'Field'))
-  return { type, value: readImpl(id, impl, table) }
-}
+export const readLiteral = (table: FlatTable): Value => readImpl(table.u8(0), table.requiredTable(1, 'LiteralImpl'), table)
 
 const readImpl = (id: number, impl: FlatTable, literal: FlatTable): Value => {
   const bytes = () => impl.bytes(0) ?? new Uint8Array(0)
@@ -175,7 +165,7 @@ const readImpl = (id: number, impl: FlatTable, literal: FlatTable): Value => {
     case IMPL.Float64:
       return impl.f64(0)
     case IMPL.List:
-      return impl.tables(0, 'Literal').map((element) => readLiteral(element).value)
+      return impl.tables(0, 'Literal').map(readLiteral)
     case IMPL.String:
     case IMPL.Binary:
     case IMPL.FixedSizeBinary:

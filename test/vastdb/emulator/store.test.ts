@@ -28,7 +28,7 @@ const filtered = (filters: readonly Filter[], sortKey: readonly number[] = []) =
 
 const contents = (view: RowView, filters: readonly Filter[] = [], sortKey: readonly number[] = []): Cells[] =>
   scan(view, filtered(filters, sortKey), everything).selections.flatMap((selection) => {
-    const columns = [KEY, VALUE].map((id) => columnValues(view.column(selection, id, FIELDS[id]?.type ?? new Utf8())))
+    const columns = [KEY, VALUE].map((id) => columnValues(view.column([selection], id, FIELDS[id]?.type ?? new Utf8())))
     return Array.from(selection.rows, (_, i): Cells => [columns[KEY]?.[i] ?? null, columns[VALUE]?.[i] ?? null])
   })
 

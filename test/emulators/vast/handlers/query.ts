@@ -1,9 +1,7 @@
 // QueryData: a filter over the rows of a share of the table, answered as interleaved frames of leaf columns.
-import { type Data, Field, type RecordBatch } from 'apache-arrow'
+import type { Data, Field } from 'apache-arrow'
 import { sameLayout } from '../../../../src/vastdb/wire/arrow-schema.ts'
-import { batchOfData, dataOf } from '../../../../src/vastdb/wire/build.ts'
-import { encodeChunk } from '../../../../src/vastdb/wire/chunks.ts'
-import { concatData } from '../../../../src/vastdb/wire/combine.ts'
+import { type ChunkColumns, encodeChunkColumns } from '../../../../src/vastdb/wire/chunks.ts'
 import { encodeCompleted, encodeKeepAlive } from '../../../../src/vastdb/wire/frames.ts'
 import { numberNodes } from '../../../../src/vastdb/wire/leaves.ts'
 import { decodeQueryHeaders, ESTIMATE_SPLIT, FINISHED, type QueryHeaders, ROW_GROUP } from '../../../../src/vastdb/wire/query-headers.ts'
@@ -109,11 +107,7 @@ const columnOf = (query: Query, number: number, selections: readonly Selection[]
     const ids = selectedRowIds(selections)
     return field.name === ROW_ID ? rowIdData(rowIdKindOf(query.table), ids) : rowIdValues(ids)
   }
-  if (selections.length === 0) return dataOf(field.type, [])
-  return concatData(
-    field.type,
-    selections.map((selection) => query.view.column(selection, column, field.type)),
-  )
+  return query.view.column(selections, column, field.type)
 }
 
 /** The order of a projection inside each row block; rows outside it keep their order. */
@@ -123,14 +117,7 @@ const inOrderOf = (query: Query, projection: Projection, selections: readonly Se
     .filter(({ sorted }) => sorted)
     .flatMap(({ id }) => {
       const column = query.table.columns.find((candidate) => candidate.id === id)
-      return column === undefined
-        ? []
-        : [
-            concatData(
-              column.field.type,
-              selections.map((some) => query.view.column(some, id, column.field.type)),
-            ),
-          ]
+      return column === undefined ? [] : [query.view.column(selections, id, column.field.type)]
     })
   const block = (row: number) => Math.floor((ids[row] ?? 0) / (ROW_GROUP * BLOCK_GROUPS))
   const order = Uint32Array.from(ids.keys()).sort((a, b) => {
@@ -145,15 +132,12 @@ const inOrderOf = (query: Query, projection: Projection, selections: readonly Se
   return columns.map((column) => takeRows(column, order))
 }
 
-const batchFor = (query: Query, selections: readonly Selection[]): RecordBatch => {
+const chunkOf = (query: Query, selections: readonly Selection[]): ChunkColumns => {
   const rows = selections.reduce((sum, selection) => sum + selection.rows.length, 0)
   const columns = query.selected.map((number) => columnOf(query, number, selections))
   const ordered = query.order === undefined || rows === 0 ? columns : inOrderOf(query, query.order, selections, columns)
-  const fields = query.selected.flatMap((number) => query.fields[number] ?? [])
-  return batchOfData(fields.map(withoutMetadata), ordered, rows)
+  return { fields: query.selected.flatMap((number) => query.fields[number] ?? []), columns: ordered, rows }
 }
-
-const withoutMetadata = ({ name, type, nullable }: Field): Field => new Field(name, type, nullable)
 
 /** Frames of one sub-split: one chunk, or several when it is larger than `chunkRows`. */
 const subsplitFrames = (exchange: Exchange, query: Query, headers: QueryHeaders, stream: number, cursor: bigint): Uint8Array[] => {
@@ -170,7 +154,7 @@ const subsplitFrames = (exchange: Exchange, query: Query, headers: QueryHeaders,
   for (;;) {
     const found = scan(query.view, query, { ...range, from, limit: Math.min(left, exchange.rules.chunkRows) })
     const nextRowId = found.next === undefined ? FINISHED : BigInt(found.next)
-    frames.push(...encodeChunk({ stream, nextRowId, batch: batchFor(query, found.selections) }, { zstd }))
+    frames.push(...encodeChunkColumns({ stream, nextRowId }, chunkOf(query, found.selections), { zstd }))
     left -= found.count
     if (found.next === undefined || left <= 0) return frames
     from = found.next
@@ -196,7 +180,7 @@ const estimate = (query: Query): Uint8Array[] => {
   const { count } = scan(query.view, query, all)
   if (count === 0) return [encodeCompleted()]
   const { selections } = scan(query.view, query, { ...all, limit: Math.ceil(count / ROW_GROUP) })
-  return [...encodeChunk({ stream: 0, nextRowId: FINISHED, batch: batchFor(query, selections) }), encodeCompleted()]
+  return [...encodeChunkColumns({ stream: 0, nextRowId: FINISHED }, chunkOf(query, selections)), encodeCompleted()]
 }
 
 export const queryData: Handler = (exchange) => {

@@ -1,5 +1,6 @@
 // Sorted tables: the rows of a chunk in the order of the sorting key, found by binary search. Chunks do not change and key columns cannot be
 // updated, so an index holds for as long as its chunk. Without it every look-up in a large table would read the whole of it.
+import { type Data, DataType } from 'apache-arrow'
 import { columnValues, type Value } from '../../../../src/vastdb/wire/values.ts'
 import type { Chunk } from './chunk.ts'
 import { compareValues, type Predicate } from './predicate.ts'
@@ -7,14 +8,16 @@ import { compareValues, type Predicate } from './predicate.ts'
 /** Smaller chunks are read as quickly as searched. */
 const MIN_ROWS = 512
 
-/** What a filter says about the leading columns of the key: equal to one of some values each (ascending), and a range of the next column. */
-export interface KeyBounds {
-  readonly equal: readonly (readonly Value[])[]
+/** Both ends included; absent: without end. */
+interface KeyRange {
   readonly from?: Value | undefined
   readonly to?: Value | undefined
 }
 
-type Term = Extract<Predicate, { readonly kind: 'compare' | 'in' }>
+/** What a filter says about the leading columns of the key: for each the ranges that it may lie in, ascending and apart. All but the last are single values. */
+export type KeyBounds = readonly (readonly KeyRange[])[]
+
+type Term = Extract<Predicate, { readonly kind: 'compare' | 'in' | 'within' }>
 
 /** The terms every row must pass: those of the top-level `and`, and of an `or` with one term only. */
 const required = (predicate: Predicate): Term[] => {
@@ -23,7 +26,7 @@ const required = (predicate: Predicate): Term[] => {
     const [only] = predicate.terms
     return predicate.terms.length === 1 && only !== undefined ? required(only) : equalities(predicate.terms)
   }
-  return predicate.kind === 'compare' || predicate.kind === 'in' ? [predicate] : []
+  return predicate.kind === 'compare' || predicate.kind === 'in' || predicate.kind === 'within' ? [predicate] : []
 }
 
 /** `a = 1 or a = 2` as one `in`. */
@@ -39,25 +42,37 @@ const equalities = (terms: readonly Predicate[]): Term[] => {
 /** @param key the numbers of the request's fields that are the key's columns, in order; `undefined` where the request has not the column */
 export const keyBounds = (predicate: Predicate, key: readonly (number | undefined)[]): KeyBounds | undefined => {
   const terms = required(predicate).filter(({ ref }) => ref.path.length === 0)
-  const equal: (readonly Value[])[] = []
+  const bounds: (readonly KeyRange[])[] = []
   for (const column of key) {
     const own = terms.filter(({ ref }) => ref.column === column)
-    const fixed = own.find((term) => term.kind === 'in' || term.op === 'equal')
-    const values = fixed === undefined ? undefined : fixed.kind === 'in' ? fixed.values : [fixed.value]
-    if (values !== undefined) {
-      equal.push(values.map(sortable).sort(orderOf))
-      continue
+    const values = own.map(valuesOf).find((some) => some !== undefined)
+    if (values === undefined) {
+      const ranges = rangesOf(own)
+      if (ranges !== undefined) bounds.push(ranges)
+      break
     }
-    const limit = (...ops: readonly string[]) => own.find((term) => term.kind === 'compare' && ops.includes(term.op))
-    const [low, high] = [limit('greater', 'greater_equal'), limit('less', 'less_equal')]
-    const bounds = {
-      equal,
-      from: low?.kind === 'compare' ? sortable(low.value) : undefined,
-      to: high?.kind === 'compare' ? sortable(high.value) : undefined,
-    }
-    return equal.length > 0 || low !== undefined || high !== undefined ? bounds : undefined
+    bounds.push(
+      values
+        .map(sortable)
+        .sort(orderOf)
+        .map((value) => ({ from: value, to: value })),
+    )
   }
-  return equal.length > 0 ? { equal } : undefined
+  return bounds.length > 0 ? bounds : undefined
+}
+
+const valuesOf = (term: Term): readonly Value[] | undefined =>
+  term.kind === 'in' ? term.values : term.kind === 'compare' && term.op === 'equal' ? [term.value] : undefined
+
+const rangesOf = (terms: readonly Term[]): readonly KeyRange[] | undefined => {
+  const within = terms.find((term) => term.kind === 'within')
+  if (within) return Array.from(within.from, (from, i) => ({ from, to: within.to[i] }))
+  const limit = (...ops: readonly string[]) => {
+    const term = terms.find((each) => each.kind === 'compare' && ops.includes(each.op))
+    return term?.kind === 'compare' ? sortable(term.value) : undefined
+  }
+  const range = { from: limit('greater', 'greater_equal'), to: limit('less', 'less_equal') }
+  return range.from === undefined && range.to === undefined ? undefined : [range]
 }
 
 interface KeyIndex {
@@ -89,17 +104,33 @@ const orderOf = (a: Value, b: Value): number => {
   return typeof a === 'string' && typeof b === 'string' ? (a < b ? -1 : 1) : compareValues(a, b)
 }
 
+/** The cells of a column as `sortable` says, decoded at once. Without nulls. */
+const sortableCells = (data: Data): readonly Value[] => {
+  if (!DataType.isUtf8(data.type) && !DataType.isBinary(data.type)) return columnValues(data).map(sortable)
+  const offsets: Int32Array = data.valueOffsets
+  const first = offsets[0] ?? 0
+  const text = Buffer.from(data.values.buffer, data.values.byteOffset, data.values.byteLength).toString(
+    'latin1',
+    first,
+    offsets[data.length],
+  )
+  return Array.from({ length: data.length }, (_, row) => text.slice((offsets[row] ?? 0) - first, (offsets[row + 1] ?? 0) - first))
+}
+
 const build = (chunk: Chunk, key: readonly number[]): KeyIndex | 'none' => {
   const columns = key.flatMap((id) => chunk.columns.get(id) ?? [])
   if (columns.length < key.length || columns.some(({ nullCount }) => nullCount > 0)) return 'none'
-  const values = columns.map((data) => columnValues(data).map(sortable))
-  const order = Uint32Array.from({ length: chunk.rows }, (_, row) => row).sort((a, b) => {
+  const values = columns.map(sortableCells)
+  const compare = (a: number, b: number): number => {
     for (const column of values) {
       const difference = orderOf(column[a] ?? null, column[b] ?? null)
       if (difference !== 0) return difference
     }
     return a - b
-  })
+  }
+  const order = Uint32Array.from({ length: chunk.rows }, (_, row) => row)
+  // Rows often come in the order of the key.
+  if (order.some((row) => row > 0 && compare(row - 1, row) > 0)) order.sort(compare)
   return { columns: values, order }
 }
 
@@ -122,48 +153,43 @@ const search = ({ columns, order }: KeyIndex, i: number, value: Value, after: bo
   return low
 }
 
-/** The parts of a stretch that have one of the values, which ascend, in column `i`. Goes from one to the next that is there: few are among many. */
-const parts = (index: KeyIndex, i: number, values: readonly Value[], stretch: Stretch): Stretch[] => {
+/** The parts of a stretch whose cells in column `i` lie in one of the ranges. Goes from one to the next that is there: few are among many. */
+const parts = (index: KeyIndex, i: number, ranges: readonly KeyRange[], stretch: Stretch): Stretch[] => {
   const cells = index.columns[i]
   const found: Stretch[] = []
   let at = stretch.from
-  for (let v = 0; v < values.length && at < stretch.to && cells !== undefined; v++) {
+  for (let r = 0; r < ranges.length && at < stretch.to && cells !== undefined; r++) {
     const here = cells[index.order[at] ?? 0] ?? null
-    let last = values.length
-    while (v < last) {
-      const middle = (v + last) >> 1
-      if (orderOf(values[middle] ?? null, here) < 0) v = middle + 1
+    let last = ranges.length
+    while (r < last) {
+      const middle = (r + last) >> 1
+      const end = ranges[middle]?.to
+      if (end !== undefined && orderOf(end, here) < 0) r = middle + 1
       else last = middle
     }
-    const value = values[v] ?? null
-    if (v === values.length) break
-    const from = search(index, i, value, false, { from: at, to: stretch.to })
-    at = search(index, i, value, true, { from, to: stretch.to })
+    const range = ranges[r]
+    if (range === undefined) break
+    const from = range.from === undefined ? at : search(index, i, range.from, false, { from: at, to: stretch.to })
+    at = range.to === undefined ? stretch.to : search(index, i, range.to, true, { from, to: stretch.to })
     if (at > from) found.push({ from, to: at })
   }
   return found
 }
 
 /** Rows of the chunk that may pass, ascending: all that do are among them. `undefined`: all rows must be looked at. */
-export const keyRows = (chunk: Chunk, key: readonly number[], { equal, from, to }: KeyBounds): Uint32Array | undefined => {
+export const keyRows = (chunk: Chunk, key: readonly number[], bounds: KeyBounds): Uint32Array | undefined => {
   if (chunk.rows < MIN_ROWS) return undefined
   const index = indexOf(chunk, key)
   if (index === 'none') return undefined
   let stretches: Stretch[] = [{ from: 0, to: index.order.length }]
-  for (const [i, values] of equal.entries()) stretches = stretches.flatMap((stretch) => parts(index, i, values, stretch))
-  const next = equal.length
-  const found = stretches.map((stretch) => {
-    const start = from === undefined ? stretch.from : search(index, next, from, false, stretch)
-    const end = to === undefined ? stretch.to : search(index, next, to, true, stretch)
-    return index.order.subarray(start, Math.max(start, end))
-  })
-  const size = found.reduce((sum, rows) => sum + rows.length, 0)
+  for (const [i, ranges] of bounds.entries()) stretches = stretches.flatMap((stretch) => parts(index, i, ranges, stretch))
+  const size = stretches.reduce((sum, { from, to }) => sum + to - from, 0)
   if (size > chunk.rows / 2) return undefined
   const rows = new Uint32Array(size)
   let at = 0
-  for (const some of found) {
-    rows.set(some, at)
-    at += some.length
+  for (const { from, to } of stretches) {
+    rows.set(index.order.subarray(from, to), at)
+    at += to - from
   }
   // A value that is listed twice in an `in` is found twice.
   return rows.sort().filter((row, i) => i === 0 || row !== rows[i - 1])

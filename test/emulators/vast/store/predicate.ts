@@ -24,9 +24,12 @@ export interface ColumnRef {
 
 export type Predicate =
   | { readonly kind: 'and' | 'or'; readonly terms: readonly Predicate[] }
-  | { readonly kind: 'null' | 'valid'; readonly ref: ColumnRef }
+  | { readonly kind: 'null'; readonly ref: ColumnRef }
+  | { readonly kind: 'valid'; readonly ref: ColumnRef }
   | { readonly kind: 'compare'; readonly op: CompareName; readonly ref: ColumnRef; readonly value: Value }
   | { readonly kind: 'in'; readonly ref: ColumnRef; readonly values: readonly Value[] }
+  /** In one of the ranges, both ends of each included; they ascend and do not touch. */
+  | { readonly kind: 'within'; readonly ref: ColumnRef; readonly from: BigInt64Array; readonly to: BigInt64Array }
   | { readonly kind: 'substring'; readonly ref: ColumnRef; readonly text: Uint8Array }
 
 const utf8 = new TextEncoder()
@@ -86,7 +89,7 @@ export const compileFilter = (fields: readonly Field[], filter: Expression): Pre
     const { name, operands } = expression
     const [first, second] = operands
     if (name === 'and') return { kind: 'and', terms: operands.map(compile) }
-    if (name === 'or') return { kind: 'or', terms: grouped(operands.map(compile)) }
+    if (name === 'or') return { kind: 'or', terms: united(grouped(operands.map(compile))) }
     if (name === 'is_null') return { kind: 'null', ref: refOf(first) }
     if (name === 'is_valid') return { kind: 'valid', ref: refOf(first) }
     if (isCompare(name)) return { kind: 'compare', op: name, ref: refOf(first), value: literalOf(second) }
@@ -107,6 +110,52 @@ const grouped = (terms: readonly Predicate[]): readonly Predicate[] => {
   if (equals.length < 4 || first?.kind !== 'compare') return terms
   const values = equals.flatMap((term) => (term.kind === 'compare' ? [term.value] : []))
   return [...terms.filter((term) => !equals.includes(term)), { kind: 'in', ref: first.ref, values }]
+}
+
+type Comparison = Extract<Predicate, { readonly kind: 'compare' }>
+
+/** `from <= column and column <= to` for whole numbers. */
+const rangeOf = (term: Predicate): { readonly ref: ColumnRef; readonly from: bigint; readonly to: bigint } | undefined => {
+  if (term.kind !== 'and' || term.terms.length !== 2) return undefined
+  const side = (op: string) => term.terms.find((each): each is Comparison => each.kind === 'compare' && each.op === op)
+  const [low, high] = [side('greater_equal'), side('less_equal')]
+  if (!low || high?.ref !== low.ref || typeof low.value !== 'bigint' || typeof high.value !== 'bigint') return undefined
+  return { ref: low.ref, from: low.value, to: high.value }
+}
+
+const isLong = (value: bigint): boolean => BigInt.asIntN(64, value) === value
+
+/** Many ranges of one column as one list: where a value lies is found by halving, not one after the other. */
+const united = (terms: readonly Predicate[]): readonly Predicate[] => {
+  if (terms.length < 2) return terms
+  const ranges = terms.flatMap((term) => rangeOf(term) ?? [])
+  const [first] = ranges
+  const fits = ranges.every(({ ref, from, to }) => ref === first?.ref && from <= to && isLong(from) && isLong(to))
+  if (!first || !fits || ranges.length < terms.length) return terms
+  ranges.sort((a, b) => (a.from < b.from ? -1 : 1))
+  const from: bigint[] = []
+  const to: bigint[] = []
+  for (const range of ranges) {
+    const last = to.length - 1
+    const end = to[last]
+    if (end === undefined || range.from > end) {
+      from.push(range.from)
+      to.push(range.to)
+    } else if (range.to > end) to[last] = range.to
+  }
+  return [{ kind: 'within', ref: first.ref, from: BigInt64Array.from(from), to: BigInt64Array.from(to) }]
+}
+
+type Within = Extract<Predicate, { readonly kind: 'within' }>
+
+const isWithin = ({ from, to }: Within, value: bigint): boolean => {
+  let [low, high] = [0, from.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((from[middle] ?? 0n) <= value) low = middle + 1
+    else high = middle
+  }
+  return low > 0 && value <= (to[low - 1] ?? 0n)
 }
 
 /** The columns (numbers of the request's fields) that a filter looks at. */
@@ -162,18 +211,26 @@ const leafOf = (data: Data, path: readonly number[]): { readonly leaf: Data; rea
   return { leaf, there: partial.length === 0 ? () => true : (row) => partial.every((holder) => isThere(holder, row)) }
 }
 
+const NOTHING: Predicate = { kind: 'or', terms: [] }
+
 /** A test of the rows of one chunk. `cells` and `types` are by number of the request's field. */
 export const bindRows = (predicate: Predicate, cells: (column: number) => Cells | undefined, fields: readonly Field[]): RowTest => {
   switch (predicate.kind) {
-    case 'and': {
-      const tests = predicate.terms.map((term) => bindRows(term, cells, fields))
-      const [only] = tests
-      return tests.length === 1 && only !== undefined ? only : (row) => tests.every((test) => test(row))
-    }
+    case 'and':
     case 'or': {
-      const tests = predicate.terms.map((term) => bindRows(term, cells, fields))
-      const [only] = tests
-      return tests.length === 1 && only !== undefined ? only : (row) => tests.some((test) => test(row))
+      const { terms } = predicate
+      const [only] = terms
+      if (terms.length === 1 && only !== undefined) return bindRows(only, cells, fields)
+      const ends = predicate.kind === 'or'
+      // Bound when a row gets so far: of many small chunks most have none that does.
+      const tests: RowTest[] = []
+      return (row) => {
+        for (let i = 0; i < terms.length; i++) {
+          tests[i] ??= bindRows(terms[i] ?? NOTHING, cells, fields)
+          if (tests[i]?.(row) === ends) return ends
+        }
+        return !ends
+      }
     }
     default:
       return bindTerm(predicate, cells(predicate.ref.column), fields[predicate.ref.column]?.type)
@@ -181,14 +238,15 @@ export const bindRows = (predicate: Predicate, cells: (column: number) => Cells 
 }
 
 type TermPredicate = Extract<Predicate, { readonly ref: ColumnRef }>
-type ValueTest = Extract<TermPredicate, { readonly kind: 'compare' | 'in' | 'substring' }>
+type ValueTest = Extract<TermPredicate, { readonly kind: 'compare' | 'in' | 'within' | 'substring' }>
 
 const bindTerm = (term: TermPredicate, cells: Cells | undefined, type: DataType | undefined): RowTest => {
   if (cells === undefined) return () => term.kind === 'null'
   const { data } = cells
   const found = data === undefined ? undefined : leafOf(data, term.ref.path)
   const there: RowTest = found?.there ?? ((row) => walk(cells.at(row), term.ref.path, type) !== null)
-  if (!('value' in term || 'values' in term || 'text' in term)) return term.kind === 'valid' ? there : (row) => !there(row)
+  if (term.kind === 'valid') return there
+  if (term.kind === 'null') return (row) => !there(row)
   const fast = found === undefined ? undefined : bindLeaf(term, found.leaf, found.there)
   return fast ?? bindValues(term, (row) => walk(cells.at(row), term.ref.path, type))
 }
@@ -208,6 +266,7 @@ const bindValues = (term: ValueTest, at: (row: number) => Value): RowTest => {
     const keys = keysOf(term.values)
     return tested((value) => keys.has(keyOf(value)))
   }
+  if (term.kind === 'within') return tested((value) => typeof value === 'bigint' && isWithin(term, value))
   const text = Buffer.from(term.text)
   return tested((value) => Buffer.from(value as string).includes(text))
 }
@@ -227,8 +286,8 @@ const bindLeaf = (term: ValueTest, leaf: Data, there: RowTest): RowTest | undefi
       const keys = keysOf(term.values)
       return (row) => there(row) && keys.has(bytes.toString('latin1', offsets[row], end(row)))
     }
-    const { value } = term
-    if (!(value instanceof Uint8Array)) return undefined
+    const value = term.kind === 'compare' ? term.value : undefined
+    if (term.kind !== 'compare' || !(value instanceof Uint8Array)) return undefined
     if (term.op === 'equal')
       return (row) => {
         const from = offsets[row] ?? 0
@@ -242,8 +301,10 @@ const bindLeaf = (term: ValueTest, leaf: Data, there: RowTest): RowTest | undefi
     return (row) => there(row) && passes(bytes.compare(value, 0, value.length, offsets[row], end(row)))
   }
   const numeric = (DataType.isInt(type) || DataType.isTimestamp(type)) && leaf.values instanceof BigInt64Array
-  if (!numeric || term.kind !== 'compare' || typeof term.value !== 'bigint') return undefined
+  if (!numeric) return undefined
   const values: BigInt64Array = leaf.values
+  if (term.kind === 'within') return (row) => there(row) && isWithin(term, values[row] ?? 0n)
+  if (term.kind !== 'compare' || typeof term.value !== 'bigint') return undefined
   const { value } = term
   switch (term.op) {
     case 'equal':

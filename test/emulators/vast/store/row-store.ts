@@ -1,12 +1,36 @@
 import type { Data, DataType } from 'apache-arrow'
-import { concatData } from '../../../../src/vastdb/wire/combine.ts'
 import { type Chunk, rowIdAt, rowOf, type Version } from './chunk.ts'
 import { RowView } from './view.ts'
 
-/** Chunks of fewer rows are merged with their neighbours … */
+/** Chunks of fewer rows are merged with their neighbours, as soon as so many of about one size lie side by side … */
 const SMALL_CHUNK = 8192
-/** … as soon as this many of them lie side by side. */
+const MERGE_ALIKE = 8
+/** … or so many of any size. */
 const MERGE_FROM = 48
+
+/** One more for eight times as many rows: on its way into a large chunk a row is copied a few times. */
+const sizeOf = ({ rows }: Chunk): number => Math.floor(Math.log2(rows) / 3)
+
+/** Small, and every open snapshot sees the same of it. */
+const isSettled = (chunk: Chunk, oldestSnapshot: number): boolean =>
+  chunk.rows < SMALL_CHUNK &&
+  !chunk.clientIds &&
+  chunk.commit <= oldestSnapshot &&
+  chunk.versions.values().every((versions) => (versions.at(-1)?.commit ?? 0) <= oldestSnapshot)
+
+const isDead = ({ rows, versions }: Chunk): boolean =>
+  versions.size === rows && versions.values().every((each) => each.at(-1)?.change === 'deleted')
+
+/** Neighbours of one kind. */
+function* runsOf(chunks: readonly Chunk[], kindOf: (chunk: Chunk) => unknown): Generator<readonly Chunk[]> {
+  let from = 0
+  for (let at = 1; at <= chunks.length; at++) {
+    const [first, next] = [chunks[from], chunks[at]]
+    if (first !== undefined && next !== undefined && kindOf(first) === kindOf(next)) continue
+    yield chunks.slice(from, at)
+    from = at
+  }
+}
 
 /** The committed rows of one table, in versions. Names and columns of the table are none of its business. */
 export class RowStore {
@@ -67,29 +91,14 @@ export class RowStore {
 
   /** Merges small chunks and drops dead rows, where every open snapshot sees the same. `typeOf` gives the type of a column id. */
   compact(oldestSnapshot: number, typeOf: (column: number) => DataType | undefined): void {
-    if (this.chunks.length < MERGE_FROM) return
-    const settled = (chunk: Chunk) =>
-      chunk.rows < SMALL_CHUNK &&
-      !chunk.clientIds &&
-      chunk.commit <= oldestSnapshot &&
-      chunk.versions.values().every((versions) => (versions.at(-1)?.commit ?? 0) <= oldestSnapshot)
-    const result: Chunk[] = []
-    let run: Chunk[] = []
-    const flush = () => {
-      if (run.length >= MERGE_FROM) result.push(...this.#merge(run, typeOf))
-      else result.push(...run)
-      run = []
-    }
-    for (const chunk of this.chunks) {
-      if (settled(chunk)) {
-        run.push(chunk)
-        continue
-      }
-      flush()
-      result.push(chunk)
-    }
-    flush()
-    this.chunks = result
+    const settled = new Set(this.chunks.filter((chunk) => isSettled(chunk, oldestSnapshot)))
+    const merged = (run: readonly Chunk[], least: number): readonly Chunk[] =>
+      run.length >= least && run.every((chunk) => settled.has(chunk)) ? this.#merge(run, typeOf) : run
+    const alive = this.chunks.filter((chunk) => !settled.has(chunk) || !isDead(chunk))
+    const chunks = [...runsOf(alive, (chunk) => settled.has(chunk))].flatMap((run) =>
+      run.length >= MERGE_FROM ? merged(run, MERGE_FROM) : [...runsOf(run, sizeOf)].flatMap((alike) => merged(alike, MERGE_ALIKE)),
+    )
+    if (chunks.length < this.chunks.length) this.chunks = chunks
   }
 
   #merge(chunks: readonly Chunk[], typeOf: (column: number) => DataType | undefined): Chunk[] {
@@ -107,13 +116,7 @@ export class RowStore {
       // A dropped column has no type any more, but an open snapshot may still read its cells.
       const type = typeOf(id) ?? chunks.find((chunk) => chunk.columns.has(id))?.columns.get(id)?.type
       if (type === undefined) continue
-      columns.set(
-        id,
-        concatData(
-          type,
-          kept.map((selection) => view.column(selection, id, type)),
-        ),
-      )
+      columns.set(id, view.column(kept, id, type))
     }
     const gapless = lastRowId - firstRowId + 1 === rowIds.length
     return [

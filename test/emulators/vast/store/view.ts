@@ -1,9 +1,8 @@
 // What one transaction sees of a table's rows: what was committed when it began, and its own changes on top.
 import type { Data, DataType } from 'apache-arrow'
 import { dataOf } from '../../../../src/vastdb/wire/build.ts'
-import { concatData } from '../../../../src/vastdb/wire/combine.ts'
 import { type Value, valueAt } from '../../../../src/vastdb/wire/values.ts'
-import { takeRows } from '../wire/take.ts'
+import { type Part, takeParts } from '../wire/take.ts'
 import { type Change, type Chunk, rowIdAt, rowOf } from './chunk.ts'
 import type { RowStore } from './row-store.ts'
 
@@ -22,6 +21,7 @@ interface Rows {
 }
 
 const NONE: Rows = new Set<number>()
+const FIRST = Uint32Array.of(0)
 
 /** Not a set of its own: one of them may be long, and queries ask for few. */
 const either = (a: Rows, b: Rows): Rows => ({
@@ -144,26 +144,32 @@ export class RowView {
   }
 
   /** A column of the selected rows, changes included. */
-  column(selection: Selection, column: number, type: DataType): Data {
+  column(selections: readonly Selection[], column: number, type: DataType): Data {
+    return takeParts(
+      type,
+      selections.flatMap((selection) => this.#parts(selection, column, type)),
+    )
+  }
+
+  #parts(selection: Selection, column: number, type: DataType): Part | Part[] {
     const { chunk, rows } = selection
     const data = chunk.columns.get(column)
-    const untouched = (some: Uint32Array): Data => (data === undefined ? dataOf(type, Array(some.length).fill(null)) : takeRows(data, some))
     const cells = this.#changedCells(selection, column)
-    if (cells.size === 0) return untouched(rows)
+    if (cells.size === 0) return { data, rows }
     const cellAt = (row: number, at: number): Value => {
       const cell = cells.get(at)
       return cell !== undefined ? cell : data === undefined ? null : valueAt(data, row)
     }
-    if (cells.size > 16) return dataOf(type, Array.from(rows, cellAt))
-    const parts: Data[] = []
+    if (cells.size > 16) return { data: dataOf(type, Array.from(rows, cellAt)), rows: Uint32Array.from(rows, (_, at) => at) }
+    const parts: Part[] = []
     let from = 0
     for (const [at, cell] of cells) {
-      if (at > from) parts.push(untouched(rows.subarray(from, at)))
-      parts.push(dataOf(type, [cell]))
+      if (at > from) parts.push({ data, rows: rows.subarray(from, at) })
+      parts.push({ data: dataOf(type, [cell]), rows: FIRST })
       from = at + 1
     }
-    if (from < rows.length) parts.push(untouched(rows.subarray(from)))
-    return concatData(type, parts)
+    if (from < rows.length) parts.push({ data, rows: rows.subarray(from) })
+    return parts
   }
 
   /** Cells of one column that differ from what was inserted, by their place in the selection, ascending. */
