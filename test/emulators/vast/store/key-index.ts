@@ -160,17 +160,21 @@ const parts = (index: KeyIndex, i: number, ranges: readonly KeyRange[], stretch:
   let at = stretch.from
   for (let r = 0; r < ranges.length && at < stretch.to && cells !== undefined; r++) {
     const here = cells[index.order[at] ?? 0] ?? null
-    let last = ranges.length
-    while (r < last) {
-      const middle = (r + last) >> 1
+    let until = ranges.length
+    while (r < until) {
+      const middle = (r + until) >> 1
       const end = ranges[middle]?.to
       if (end !== undefined && orderOf(end, here) < 0) r = middle + 1
-      else last = middle
+      else until = middle
     }
     const range = ranges[r]
     if (range === undefined) break
-    const from = range.from === undefined ? at : search(index, i, range.from, false, { from: at, to: stretch.to })
-    at = range.to === undefined ? stretch.to : search(index, i, range.to, true, { from, to: stretch.to })
+    // Often the whole stretch lies in the range.
+    const last = cells[index.order[stretch.to - 1] ?? 0] ?? null
+    const begins = range.from === undefined || orderOf(range.from, here) <= 0
+    const from = begins ? at : search(index, i, range.from ?? null, false, { from: at, to: stretch.to })
+    const ends = range.to === undefined || orderOf(last, range.to) <= 0
+    at = ends ? stretch.to : search(index, i, range.to ?? null, true, { from, to: stretch.to })
     if (at > from) found.push({ from, to: at })
   }
   return found

@@ -14,7 +14,8 @@ const COMPARE = {
   greater_equal: (order: number) => order >= 0,
 } as const
 type CompareName = keyof typeof COMPARE
-const isCompare = (name: string): name is CompareName => name in COMPARE
+const COMPARE_NAMES: ReadonlySet<string> = new Set(Object.keys(COMPARE))
+const isCompare = (name: string): name is CompareName => COMPARE_NAMES.has(name)
 
 /** A scalar of the request: the top-level column, and the way into it (struct members). */
 export interface ColumnRef {
