@@ -15,7 +15,7 @@ import { changeReferences, findObjects, isControlled, type ObjectRow, objectLock
 import { ObjectRegistry } from './object-registry.ts'
 import { record, timeOrderedId } from './record.ts'
 import { segmentsAdded } from './segment-events.ts'
-import { extentColumns, lastBefore, listOverlapping, type Placed } from './segment-ranges.ts'
+import { extentColumns, lastBefore, listOverlapping, type Placed, type Timeline } from './segment-ranges.ts'
 import { makeRoom } from './segment-room.ts'
 import { type NewSegment, parseSegmentPost, type SegmentForm, type SegmentPost } from './segment-schema.ts'
 import { insertTags, parseTags } from './tags.ts'
@@ -108,6 +108,7 @@ export const segmentRegistration = ({ tables, backends, clock, settings }: Deps)
 export const segmentPostUseCases = (deps: Deps) => {
   const { tables, settings } = deps
   const { missingUploads, register } = segmentRegistration(deps)
+  const timelines = new LastTimelines()
   return {
     /**
      * Registers one segment (an object) or many (an array); tams-behaviour.md 6.2. Of an array the good ones are registered and the
@@ -122,9 +123,11 @@ export const segmentPostUseCases = (deps: Deps) => {
       const missing = settings.requireUploadedObjects ? await missingUploads(parseQuietly(parse)) : new Set<string>()
       return tables.write(async (tx) => {
         const segments = parseQuietly(parse)
-        tx.prefetch((ahead) => lookAround(ahead, flowId, segments), objectLocks(segments.map(({ post }) => post.object_id)))
+        const guess = timelines.get(flowId)
+        tx.prefetch((ahead) => lookAround(ahead, flowId, segments, guess), objectLocks(segments.map(({ post }) => post.object_id)))
         await tx.lock([`flow:${flowId}`])
         const flow = await getWritableFlow(tx, context, flowId)
+        timelines.note(flow)
         return register(tx, context, flow, parse(), { missing, single: !Array.isArray(body()) })
       })
     },
@@ -147,17 +150,39 @@ const parseQuietly = (parse: () => NewSegment[]): NewSegment[] => {
   }
 }
 
-/** What registering the segments is going to look at, where they concern new objects or ones with few uses. */
-const lookAround = async (tx: ReadTx, flowId: string, segments: readonly NewSegment[]): Promise<void> => {
+/** The timeline that each flow had when it was last posted to: a guess for what is read ahead, nothing rests on it. */
+class LastTimelines {
+  private readonly known = new Map<string, string>()
+
+  get(flowId: string): string | undefined {
+    return this.known.get(flowId)
+  }
+
+  note({ id, timeline_id: timeline }: FlowRow): void {
+    if (this.known.size === MOST_TIMELINES && !this.known.has(id)) this.known.clear()
+    this.known.set(id, timeline)
+  }
+}
+
+const MOST_TIMELINES = 10_000
+
+/**
+ * What registering the segments is going to look at, where they concern new objects or ones with few uses. With the right guess of the flow's
+ * timeline it is asked for at once, otherwise when the flow is known.
+ */
+const lookAround = async (tx: ReadTx, flowId: string, segments: readonly NewSegment[], guess: string | undefined): Promise<void> => {
   const ids = [...new Set(segments.map(({ post }) => post.object_id))]
   const [only, ...others] = segments
-  const aroundFlow = async (): Promise<void> => {
+  const around = (flow: Timeline) => [
+    ...ids.map((id) => tx.find('object_refs', [id, flow.id, flow.timeline_id])),
+    only && others.length === 0 ? lastBefore(tx, flow, only.endNs) : undefined,
+  ]
+  const aroundFlow = async () => {
     const flow = await tx.find('flows', [flowId, ''])
-    if (!flow) return
-    const references = ids.map((id) => tx.find('object_refs', [id, flow.id, flow.timeline_id]))
-    await Promise.all([...references, only && others.length === 0 ? lastBefore(tx, flow, only.endNs) : undefined])
+    if (flow && flow.timeline_id !== guess) await Promise.all(around(flow))
   }
-  await Promise.all([findObjects(tx, ids), aroundFlow()])
+  const guessed = guess === undefined ? [] : around({ id: flowId, timeline_id: guess })
+  await Promise.all([findObjects(tx, ids), aroundFlow(), ...guessed])
 }
 
 const failure = (post: SegmentPost, error: TamsError, nowUs: bigint): FailedSegment => ({

@@ -64,25 +64,27 @@ export class Batch {
   /** Reads that no work waits for. */
   readonly #prefetching: Promise<unknown>[] = []
 
-  private constructor(
-    private readonly transaction: Transaction,
-    private readonly options: BatchOptions,
-    private readonly claimant: Claimant | undefined,
-    private readonly looksFirst: boolean,
-  ) {
-    this.#snapshot = new SharedReads(new SnapshotSource(options.engine, transaction), { remembersRanges: true })
-    this.#lockRows = new LockRows(this.#snapshot, options.engine.lockSlots)
-  }
+  /** The transaction; it has begun after all of the batch's works were asked for. */
+  readonly begun: Promise<Transaction>
+  readonly #claimant: Claimant | undefined
+  readonly #looksFirst: boolean
 
-  /** @param looksFirst Works see at once whether a key is taken; otherwise the commit throws `KeyTaken`. */
-  static async open(options: BatchOptions, { looksFirst = false } = {}): Promise<Batch> {
-    const claimant = options.claims?.open()
-    try {
-      return new Batch(await options.engine.client.begin(), options, claimant, looksFirst)
-    } catch (error) {
-      claimant?.end()
-      throw error
-    }
+  /**
+   * The works may run while the transaction is still being begun: what they read waits for it. Where it cannot be begun nothing of them counts.
+   * @param looksFirst Works see at once whether a key is taken; otherwise the commit throws `KeyTaken`.
+   */
+  constructor(
+    private readonly options: BatchOptions,
+    { looksFirst = false } = {},
+  ) {
+    const { engine, claims } = options
+    this.#claimant = claims?.open()
+    this.#looksFirst = looksFirst
+    this.begun = engine.client.begin()
+    // Whoever has run works asks for it.
+    this.begun.catch(() => undefined)
+    this.#snapshot = new SharedReads(new SnapshotSource(engine, this.begun), { remembersRanges: true })
+    this.#lockRows = new LockRows(this.#snapshot, engine.lockSlots)
   }
 
   /** Whether there is something to commit. */
@@ -98,11 +100,11 @@ export class Batch {
     const { engine, checkLocks } = this.options
     const { locks } = this
     const rows: string[] = []
-    let { looksFirst } = this
+    let looksFirst = this.#looksFirst
     for (;;) {
       const onExpect = (keys: readonly string[]) => this.#lockRows.expect(keys)
       const onLock = (keys: readonly string[]) => {
-        this.claimant?.take(keys.map((key) => `slot ${this.#lockRows.slot(key)}`))
+        this.#claimant?.take(keys.map((key) => `slot ${this.#lockRows.slot(key)}`))
         onExpect(keys)
       }
       const onPrefetch = (reading: Promise<unknown>) => void this.#prefetching.push(reading.catch(() => undefined))
@@ -111,10 +113,10 @@ export class Batch {
       const tx = new VastWriteTx({ ...shared, looksFirst, anyLog, onLock, onExpect, onPrefetch })
       try {
         await locks.acquire(tx, rows)
-        const value = await limited(work(tx), timeoutMs)
+        const value = await limited(work(tx), timeoutMs, this.begun)
         if (tx.again) return { kind: 'again', reason: tx.again }
         const guards = [...guardsOf(tx.changes)]
-        this.claimant?.take([...tx.changes.rowNames(), ...guards.map((key) => `slot ${this.#lockRows.slot(key)}`)])
+        this.#claimant?.take([...tx.changes.rowNames(), ...guards.map((key) => `slot ${this.#lockRows.slot(key)}`)])
         const row = this.#merged.merge(tx.changes)
         if (row !== undefined) {
           // Those that change this row go one by one from now on, instead of all again each time that one of them is through.
@@ -144,19 +146,21 @@ export class Batch {
     const lockRows = Promise.all([...this.#slots].map((slot) => this.#lockRows.row(slot)))
     const [locks] = await Promise.all([lockRows, this.#look(), ...this.#prefetching])
     const stamp = stamps.next(locks.map(({ version }) => version))
-    const { transaction } = this
+    const transaction = await this.begun
     const handleOf = engine.handle.bind(engine)
     const marks = await flush({ transaction, handleOf, changes: this.#merged.buffer, locks, stamp, nowUs: nowUs() })
     const outside = new SnapshotSource(engine, engine.client.database)
     await commitSurely(transaction, { isDone: () => isApplied(outside, marks), pause })
     engine.committed(marks)
+    for (const { row } of this.#merged.buffer.of('flows').values()) if (row) engine.hints.learnFlow(row)
     for (const slot of this.#slots) engine.rowCache.drop(slot)
   }
 
   /** What was not committed is dropped; best effort: a transaction that nobody uses ends by itself. */
   async close(): Promise<void> {
-    this.claimant?.end()
-    if (this.transaction.active) await this.transaction.rollback().catch(() => undefined)
+    this.#claimant?.end()
+    const transaction = await this.begun.catch(() => undefined)
+    if (transaction?.active) await transaction.rollback().catch(() => undefined)
   }
 
   /** Whether a row was inserted where the snapshot has one. */
@@ -179,13 +183,21 @@ export class Batch {
   }
 }
 
-const limited = async (running: Promise<unknown>, timeoutMs: number | undefined): Promise<unknown> => {
+/** The time counts from when the transaction has begun, or could not. */
+const limited = async (running: Promise<unknown>, timeoutMs: number | undefined, begun: Promise<unknown>): Promise<unknown> => {
   if (timeoutMs === undefined) return running
   const { promise, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(new TamsError('timeout', `A write did not end within ${timeoutMs} ms`)), timeoutMs)
+  const expire = () => reject(new TamsError('timeout', `A write did not end within ${timeoutMs} ms`))
+  let timer: ReturnType<typeof setTimeout> | undefined
+  let ended = false
+  const start = () => {
+    if (!ended) timer = setTimeout(expire, timeoutMs)
+  }
+  begun.then(start, start)
   try {
     return await Promise.race([running, promise])
   } finally {
+    ended = true
     clearTimeout(timer)
   }
 }

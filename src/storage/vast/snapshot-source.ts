@@ -27,9 +27,10 @@ import { ONE_SHARE } from './shares.ts'
 
 /** Rows of the cluster, seen through a transaction (one state) or through none (each request the state of its moment). */
 export class SnapshotSource implements RowSource {
+  /** @param database May still be on its way: a transaction that is being begun. */
   constructor(
     private readonly engine: VastEngine,
-    private readonly database: Database,
+    private readonly database: Database | Promise<Database>,
   ) {}
 
   async *rows(table: TableName, query: RowQuery): AsyncGenerator<readonly SourceRow[]> {
@@ -61,12 +62,13 @@ export class SnapshotSource implements RowSource {
     query.signal?.throwIfAborted()
     const { columns, limit, signal, large } = query
     const handle = this.engine.handle(table)
+    const database = await this.database
     // A limit counts for each sub-split, and each sub-split answers with every column, also without a row: a look-up in `flows` costs a quarter with one.
-    const shares = large && limit === undefined ? await this.engine.shares(this.database, table) : ONE_SHARE
+    const shares = large && limit === undefined ? await this.engine.shares(database, table) : ONE_SHARE
     let left = limit
     for (const where of requestsOf(query.where)) {
       const filters = where.map(filterOf)
-      for await (const batch of this.database.select(handle, { columns, where: filters, limit: left, signal, ...shares })) {
+      for await (const batch of database.select(handle, { columns, where: filters, limit: left, signal, ...shares })) {
         if (left !== undefined) left -= batch.numRows
         yield batch
       }

@@ -81,8 +81,9 @@ export class Writer {
   }
 
   async #runAlone(work: Work): Promise<unknown> {
-    const batch = await Batch.open({ ...this.options, claims: undefined }, { looksFirst: true })
+    const batch = new Batch({ ...this.options, claims: undefined }, { looksFirst: true })
     try {
+      await batch.begun
       const outcome = await batch.run(work, { anyLog: true })
       if (outcome.kind === 'failed') throw outcome.error
       if (outcome.kind === 'again') throw outcome.reason
@@ -158,11 +159,16 @@ export class Writer {
   /** One transaction. Throws when nothing of it is kept and no job is settled. */
   async #together(jobs: readonly Job[], looksFirst: boolean): Promise<readonly Job[]> {
     const { workTimeoutMs: timeoutMs } = this.options
-    const batch = await Batch.open(this.options, { looksFirst })
-    const closing = setTimeout(() => batch.locks.close(), LOCKS_MS)
+    const batch = new Batch(this.options, { looksFirst })
+    let closing: ReturnType<typeof setTimeout> | undefined
+    const close = () => batch.locks.close()
+    batch.begun.then(() => {
+      closing = setTimeout(close, LOCKS_MS)
+    }, close)
     let outcomes: readonly (readonly [Job, Outcome])[]
     try {
       outcomes = await Promise.all(jobs.map(async (job) => [job, await batch.run(job.work, { anyLog: job.caughtUp, timeoutMs })] as const))
+      await batch.begun
       if (batch.changed) await batch.commit()
     } finally {
       clearTimeout(closing)

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'bun:test'
 import { systemClock } from '../../../src/core/clock.ts'
-import { everything } from '../../../src/core/predicate.ts'
+import { eq, everything } from '../../../src/core/predicate.ts'
 import { type Context, seesEverything } from '../../../src/domain/context.ts'
 import type { Deps } from '../../../src/domain/deps.ts'
 import { segmentPostUseCases } from '../../../src/domain/segment-post.ts'
@@ -43,7 +43,8 @@ const poster = (tables: VastTables) => {
 const addFlows = (tables: VastTables, ids: readonly string[], segments = STORED): Promise<void> =>
   tables.write(async (tx) => {
     await tx.lock(ids.map((id) => `flow:${id}`))
-    const extent = { segment_count: BigInt(segments), start_ns: BigInt(1000 - segments) * SECOND, end_ns: 1000n * SECOND }
+    const timerange = `[${1000 - segments}:0_1000:0)`
+    const extent = { segment_count: BigInt(segments), start_ns: BigInt(1000 - segments) * SECOND, end_ns: 1000n * SECOND, timerange }
     await tx.insert(
       'flows',
       ids.map((id) => flowRow(id, { timeline_id: `t-${id}`, container: 'video/mp2t', ...(segments > 0 && extent) })),
@@ -83,13 +84,30 @@ test.each([
   const flows = [...Array(count).keys()].map((n) => flowId(n))
   await addFlows(store, flows, segments)
   const post = poster(store)
-  const posts = () => Promise.all(numbers.map((n) => post(flows[n % count] ?? '', 1000 + n)))
-  const { 'GET data': asked = 0, ...others } = await requestsOf(emulator, posts)
+  const posts = (from: number) => Promise.all(numbers.map((n) => post(flows[n % count] ?? '', from + n)))
+  const { 'GET data': asked = 0, ...others } = await requestsOf(emulator, () => posts(1000))
   expect(others).toEqual(requests)
   expect(asked).toBeLessThanOrEqual(queries)
+  // Now it is known where their segments end.
+  expect(await requestsOf(emulator, () => posts(1000 + CALLERS))).toEqual({ ...requests, 'GET data': 5 })
   const counts = await store.read((tx) => tx.list('flows', { columns: ['segment_count'], where: everything, limit: 100 }))
   const added = (n: number) => numbers.filter((each) => each % count === n).length
-  expect(counts.rows.map(({ segment_count }) => Number(segment_count))).toEqual(flows.map((_, n) => segments + added(n)))
+  expect(counts.rows.map(({ segment_count }) => Number(segment_count))).toEqual(flows.map((_, n) => segments + 2 * added(n)))
+})
+
+test('a flow that has another timeline than at the last post gets its segments there', async () => {
+  const flow = flowId(5)
+  await addFlows(store, [flow], 0)
+  const post = poster(store)
+  await post(flow, 7)
+  await store.write(async (tx) => {
+    await tx.lock([`flow:${flow}`])
+    await tx.update('flows', eq('id', flow), { timeline_id: 'other', segment_count: 0n, start_ns: null, end_ns: null, timerange: null })
+  })
+  await post(flow, 7)
+  await expect(post(flow, 7)).resolves.toEqual([])
+  const { rows } = await store.read((tx) => tx.list('segments', { columns: ['timeline_id'], where: eq('flow_id', flow), limit: 10 }))
+  expect(rows.map((row) => row.timeline_id).sort()).toEqual(['other', `t-${flow}`])
 })
 
 test('of posts to one place at once one is registered', async () => {
