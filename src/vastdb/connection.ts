@@ -6,7 +6,7 @@ import { type RetryPolicy, type RetryTools, retrying } from './retry.ts'
 import type { Headers } from './wire/headers.ts'
 import { SchemaMemo } from './wire/ipc-message.ts'
 
-import { encodeTarget, type Target } from './wire/target.ts'
+import { encodeTarget, type RawTarget, type Target } from './wire/target.ts'
 
 export interface Call {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE'
@@ -43,10 +43,9 @@ export interface Answered {
   readonly seconds: number
 }
 
-const nameOf = ({ method, target }: Call): string => {
-  const { path } = encodeTarget({ ...target, command: undefined, params: {} })
-  return `${method} ${path}${target.command === undefined ? '' : `?${target.command}`}`
-}
+/** `GET /bucket/schema/table?data`, for errors. */
+const nameOf = ({ method, target }: Call, { path }: RawTarget): string =>
+  `${method} ${path}${target.command === undefined ? '' : `?${target.command}`}`
 
 export class Connection {
   readonly pool: EndpointPool<HttpEndpoint>
@@ -84,8 +83,9 @@ export class Connection {
 
   /** One request without retries whose body is read by the caller; its status is 200. */
   async open(call: Call, lease: Lease<HttpEndpoint>): Promise<HttpAnswer> {
-    const operation = nameOf(call)
-    const answer = await this.#send(call, lease, operation)
+    const target = encodeTarget(call.target)
+    const operation = nameOf(call, target)
+    const answer = await this.#send(call, lease, target, operation)
     if (answer.status === 200) return answer
     throw errorOfAnswer(operation, answer.status, new TextDecoder().decode(await readAll(answer.body)))
   }
@@ -112,7 +112,7 @@ export class Connection {
     }
   }
 
-  async #send(call: Call, lease: Lease<HttpEndpoint>, operation: string): Promise<HttpAnswer> {
+  async #send(call: Call, lease: Lease<HttpEndpoint>, target: RawTarget, operation: string): Promise<HttpAnswer> {
     const common = call.bare ? {} : { 'tabular-api-version-id': '1', 'tabular-client-name': this.#clientName }
     const started = this.tools.now()
     const told = (status: number | undefined) =>
@@ -120,7 +120,7 @@ export class Connection {
     try {
       const answer = await lease.value.send({
         method: call.method,
-        target: encodeTarget(call.target),
+        target,
         headers: { ...common, ...call.headers },
         body: call.body,
         signal: call.signal,

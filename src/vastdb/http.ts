@@ -158,11 +158,13 @@ export class HttpEndpoint {
   }
 }
 
-/** A time limit that starts anew with every sign of life. */
+/** A time limit that starts anew with every sign of life. One timer serves for all of it, which looks when it goes off how long the last sign is ago. */
 class Stopwatch {
   readonly #ms: number
   readonly #expire: () => void
   #timer: ReturnType<typeof setTimeout> | undefined
+  /** Undefined while it stands still. */
+  #since: number | undefined
 
   constructor(ms: number, expire: () => void) {
     this.#ms = ms
@@ -170,12 +172,26 @@ class Stopwatch {
   }
 
   restart(): void {
-    this.stop()
-    if (this.#ms > 0) this.#timer = setTimeout(this.#expire, this.#ms)
+    this.#since = performance.now()
+    if (this.#ms > 0) this.#timer ??= setTimeout(() => this.#look(), this.#ms)
+  }
+
+  pause(): void {
+    this.#since = undefined
   }
 
   stop(): void {
+    this.#since = undefined
     clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+
+  #look(): void {
+    this.#timer = undefined
+    if (this.#since === undefined) return
+    const left = this.#since + this.#ms - performance.now()
+    if (left > 0) this.#timer = setTimeout(() => this.#look(), left)
+    else this.#expire()
   }
 }
 
@@ -225,7 +241,7 @@ async function* readBody(
   try {
     for (let chunk = await arrivals.next(); chunk; chunk = await arrivals.next()) {
       // The limit is for the server: it does not run while the caller works on a chunk.
-      clock.stop()
+      clock.pause()
       yield chunk
       clock.restart()
     }

@@ -85,9 +85,7 @@ export async function* select(scope: Scope, table: Table, query: Query): AsyncGe
   checkInteger('rowsPerSubsplit', rowsPerSubsplit, 1)
   if (query.priority !== undefined) checkInteger('priority', query.priority, 0)
   if (limit !== undefined) checkInteger('limit', limit, 0)
-  const controller = new AbortController()
-  const signal = query.signal === undefined ? controller.signal : AbortSignal.any([query.signal, controller.signal])
-  const prepared = prepare(scope, table, { ...query, signal })
+  const prepared = prepare(scope, table, query)
   if (limit === 0 || where.some(matchesNothing)) return
   const total = query.splits ?? splitsFor((await tableStats(scope, table)).numRows)
   checkInteger('splits', total, 1)
@@ -98,19 +96,34 @@ export async function* select(scope: Scope, table: Table, query: Query): AsyncGe
     priority: query.priority,
     zstdSavings: query.compress ? ZSTD_SAVINGS : undefined,
   }
-  const waiting = Array.from({ length: total }, (_, index) => index)
-  async function* worker(): AsyncGenerator<RecordBatch> {
-    for (let index = waiting.shift(); index !== undefined; index = waiting.shift())
-      yield* readSplit(scope, { ...prepared, headers: { ...headers, split: { index, total, rowGroups } } })
-  }
+  const split = (index: number, signal = query.signal) =>
+    readSplit(scope, { ...prepared, signal, headers: { ...headers, split: { index, total, rowGroups } } })
   const workers = Math.min(total, Math.max(1, query.concurrency ?? scope.connection.pool.size))
+  // A look-up has nothing that could be read ahead.
+  const batches = total === 1 && subsplits === 1 ? split(0) : splits(split, total, workers, query.signal)
   let left = limit ?? Number.POSITIVE_INFINITY
-  for await (const batch of merged(Array.from({ length: workers }, worker), () => controller.abort(new Error('the query is over')))) {
+  for await (const batch of batches) {
     const rows = Math.min(left, batch.numRows)
     left -= rows
     yield rows === batch.numRows ? batch : sliceBatch(batch, 0, rows)
     if (left === 0) return
   }
+}
+
+/** Several splits, so many of them at a time. */
+function splits(
+  split: (index: number, signal: AbortSignal) => AsyncGenerator<RecordBatch>,
+  total: number,
+  workers: number,
+  given: AbortSignal | undefined,
+): AsyncGenerator<RecordBatch> {
+  const controller = new AbortController()
+  const signal = given === undefined ? controller.signal : AbortSignal.any([given, controller.signal])
+  const waiting = Array.from({ length: total }, (_, index) => index)
+  async function* worker(): AsyncGenerator<RecordBatch> {
+    for (let index = waiting.shift(); index !== undefined; index = waiting.shift()) yield* split(index, signal)
+  }
+  return merged(Array.from({ length: workers }, worker), () => controller.abort(new Error('the query is over')))
 }
 
 /** What any of the sources gives, as it comes. Each is asked for one thing ahead. At the end, early or not, `stop` is called and all are closed. */

@@ -6,7 +6,7 @@ import { checkCells, INSERT_LIMITS, requestBodies, UPDATE_LIMITS } from './slice
 import type { Table } from './tables.ts'
 import { sameLayout } from './wire/arrow-schema.ts'
 import { batchOf, batchOfData, dataOf } from './wire/build.ts'
-import { decodeOneBatch } from './wire/ipc.ts'
+import { decodeOneColumns } from './wire/ipc.ts'
 import { onlyRowId, ROW_ID, type RowIdKind, rowIdField } from './wire/row-id.ts'
 import { columnValues } from './wire/values.ts'
 
@@ -22,8 +22,8 @@ const checkColumns = (table: Table, batch: RecordBatch): void => {
 }
 
 const readRowIds = ({ connection }: Scope, table: Table, body: Uint8Array): bigint[] => {
-  const batch = reading(`row ids of ${nameOf(table)}`, () => decodeOneBatch(body, connection.schemas))
-  const column = batch.data.children[batch.schema.fields.findIndex((field) => field.name === ROW_ID)]
+  const { schema, columns } = reading(`row ids of ${nameOf(table)}`, () => decodeOneColumns(body, connection.schemas))
+  const column = columns[schema.fields.findIndex((field) => field.name === ROW_ID)]
   if (column === undefined) throw new ProtocolError(`row ids of ${nameOf(table)}: the answer has no column ${ROW_ID}`)
   return columnValues(column).map((value) => {
     if (typeof value !== 'bigint') throw new ProtocolError(`row ids of ${nameOf(table)}: ${String(value)} is no row id`)

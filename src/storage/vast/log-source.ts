@@ -27,14 +27,17 @@ export class LogSource implements RowSource {
     if (base.batches) this.batches = (table, query) => this.#checkedBatches(table, query)
   }
 
-  async *rows(table: TableName, query: RowQuery): AsyncGenerator<readonly SourceRow[]> {
+  rows(table: TableName, query: RowQuery): AsyncIterable<readonly SourceRow[]> {
+    return table === 'event_log' ? this.#checkedRows(table, query) : this.base.rows(table, query)
+  }
+
+  async *#checkedRows(table: TableName, query: RowQuery): AsyncGenerator<readonly SourceRow[]> {
     await this.#check(table)
     yield* this.base.rows(table, query)
   }
 
-  async find(table: TableName, key: readonly Scalar[]): Promise<SourceRow | undefined> {
-    await this.#check(table)
-    return this.base.find(table, key)
+  find(table: TableName, key: readonly Scalar[]): Promise<SourceRow | undefined> {
+    return table === 'event_log' ? this.#check(table).then(() => this.base.find(table, key)) : this.base.find(table, key)
   }
 
   async count(table: TableName, where: readonly ColumnTerm[], atMost?: number): Promise<number> {

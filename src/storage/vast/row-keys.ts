@@ -26,7 +26,7 @@ const MOST_KEYS = 2000
 
 /** The only keys that rows passing all terms can have, where the terms name values for every key column (and not too many). */
 export const pinnedKeys = (table: TableName, where: readonly ColumnTerm[]): readonly (readonly Scalar[])[] | undefined => {
-  let keys: (readonly Scalar[])[] = [[]]
+  let keys: readonly (readonly Scalar[])[] = [[]]
   for (const column of tableFacts(table).key) {
     const values = pinnedValues(where, column)
     if (!values || keys.length * values.length > MOST_KEYS) return undefined
@@ -44,7 +44,7 @@ const pinnedValues = (where: readonly ColumnTerm[], column: string): readonly Sc
       else if (condition.kind === 'compare' && condition.op === '=') values.push(condition.value)
       else if (condition.kind !== 'null') return undefined
     }
-    return [...new Set(values)]
+    return values.length < 2 ? values : [...new Set(values)]
   }
   return undefined
 }

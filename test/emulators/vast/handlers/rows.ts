@@ -1,8 +1,7 @@
-import type { Data, Field, RecordBatch } from 'apache-arrow'
-import { batchOfData } from '../../../../src/vastdb/wire/build.ts'
+import { type Data, type Field, Schema } from 'apache-arrow'
 import { columnOf } from '../../../../src/vastdb/wire/column.ts'
 import { concatData } from '../../../../src/vastdb/wire/combine.ts'
-import { decodeOneBatch, encodeStream } from '../../../../src/vastdb/wire/ipc.ts'
+import { decodeOneColumns, encodeColumnsStream } from '../../../../src/vastdb/wire/ipc.ts'
 import { SchemaMemo } from '../../../../src/vastdb/wire/ipc-message.ts'
 import { onlyRowId, ROW_ID } from '../../../../src/vastdb/wire/row-id.ts'
 import { columnValues, type Value } from '../../../../src/vastdb/wire/values.ts'
@@ -22,13 +21,18 @@ export const CLIENT_ROW_ID = 'vastdb_rowid'
 /** Bytes of one text or binary cell. */
 const MAX_CELL = 128 * 1024
 
+/** Of the answer to an insert. */
+const ROW_IDS = { plain: new Schema([...onlyRowId('plain')]), wide: new Schema([...onlyRowId('wide')]) }
+
 interface Given {
   readonly column: Column
   readonly data: Data
 }
 
-const dataAt = (batch: RecordBatch, index: number): Data => {
-  const data = batch.data.children[index]
+type Batch = ReturnType<typeof decodeOneColumns>
+
+const dataAt = (batch: Batch, index: number): Data => {
+  const data = batch.columns[index]
   if (data === undefined) throw badRequest(`the batch has no column ${index}`)
   return data
 }
@@ -46,7 +50,7 @@ const checkCells = (field: Field, data: Data): void => {
 }
 
 /** The columns of a request, found by name, except those of row ids. */
-const givenColumns = (table: TableEntry, batch: RecordBatch): Given[] =>
+const givenColumns = (table: TableEntry, batch: Batch): Given[] =>
   batch.schema.fields.flatMap((field, i) => {
     if (field.name === ROW_ID) return []
     const column = table.columns.find((candidate) => candidate.field.name === field.name)
@@ -58,7 +62,7 @@ const givenColumns = (table: TableEntry, batch: RecordBatch): Given[] =>
     return [{ column, data }]
   })
 
-const named = (batch: RecordBatch, name: string): Data | undefined => {
+const named = (batch: Batch, name: string): Data | undefined => {
   const index = batch.schema.fields.findIndex((field) => field.name === name)
   return index < 0 ? undefined : dataAt(batch, index)
 }
@@ -86,16 +90,16 @@ const clientChunk = (exchange: Exchange, table: TableEntry, ids: Float64Array, g
 /** One batch in, its row ids out, in its order. */
 export const insertRows: Handler = (exchange) => {
   const table = tableOf(exchange)
-  const batch = decodeOneBatch(exchange.body, schemas)
+  const batch = decodeOneColumns(exchange.body, schemas)
   if (batch.schema.fields.length === 0) throw new ProtocolError(501, 'NotImplemented', 'an insert without columns')
   const given = givenColumns(table, batch)
   const ids = named(batch, CLIENT_ROW_ID)
   const rows = exchange.transaction.rows(table)
   const kind = rowIdKindOf(table)
   const answer = (rowIds: Float64Array) => ({
-    body: encodeStream(batchOfData(onlyRowId(kind), [rowIdData(kind, rowIds)], rowIds.length)),
+    body: encodeColumnsStream(ROW_IDS[kind], { rows: rowIds.length, columns: [rowIdData(kind, rowIds)] }),
   })
-  if (batch.numRows === 0) return answer(new Float64Array(0))
+  if (batch.rows === 0) return answer(new Float64Array(0))
   if (ids !== undefined) {
     if (!rows.clientIds && rows.count() > 0) throw badRequest(`the server allocates the row ids of ${table.name}`)
     const chosen = readRowIds(ids)
@@ -103,11 +107,11 @@ export const insertRows: Handler = (exchange) => {
     return answer(chosen)
   }
   if (rows.clientIds) throw badRequest(`rows of ${table.name} need a value of ${CLIENT_ROW_ID}`)
-  const firstRowId = table.store.allocate(batch.numRows)
+  const firstRowId = table.store.allocate(batch.rows)
   rows.insert({
-    rows: batch.numRows,
+    rows: batch.rows,
     firstRowId,
-    lastRowId: firstRowId + batch.numRows - 1,
+    lastRowId: firstRowId + batch.rows - 1,
     clientIds: false,
     // Copies: the body of the request would otherwise be kept whole for one of its columns.
     columns: new Map(
@@ -115,18 +119,18 @@ export const insertRows: Handler = (exchange) => {
         column.id,
         takeRows(
           data,
-          Uint32Array.from({ length: batch.numRows }, (_, row) => row),
+          Uint32Array.from({ length: batch.rows }, (_, row) => row),
         ),
       ]),
     ),
     commit: Number.POSITIVE_INFINITY,
     versions: new Map(),
   })
-  return answer(Float64Array.from({ length: batch.numRows }, (_, row) => firstRowId + row))
+  return answer(Float64Array.from({ length: batch.rows }, (_, row) => firstRowId + row))
 }
 
 /** The ids of the rows that an update or delete is about: ascending, none twice. */
-const addressed = (batch: RecordBatch): Float64Array => {
+const addressed = (batch: Batch): Float64Array => {
   const [first] = batch.schema.fields
   if (first?.name !== ROW_ID && first?.name !== CLIENT_ROW_ID) throw badRequest(`the first column must be ${ROW_ID}, not ${first?.name}`)
   const ids = readRowIds(dataAt(batch, 0))
@@ -174,7 +178,7 @@ const nullOf = (data: Data): Data => {
 
 export const updateRows: Handler = (exchange) => {
   const table = tableOf(exchange)
-  const batch = decodeOneBatch(exchange.body, schemas)
+  const batch = decodeOneColumns(exchange.body, schemas)
   const ids = addressed(batch)
   const given = givenColumns(table, batch)
   const keyed = given.find(({ column }) => table.sortKey.includes(column.id))
@@ -205,7 +209,7 @@ export const updateRows: Handler = (exchange) => {
 export const deleteRows: Handler = (exchange) => {
   const table = tableOf(exchange)
   const rows = exchange.transaction.rows(table)
-  for (const id of addressed(decodeOneBatch(exchange.body, schemas))) {
+  for (const id of addressed(decodeOneColumns(exchange.body, schemas))) {
     const { chunk, row } = located(exchange, table, id)
     rows.change(chunk, row, 'deleted')
   }
