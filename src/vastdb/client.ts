@@ -3,7 +3,9 @@ import { Database } from './database.ts'
 import type { EndpointHealth } from './endpoints.ts'
 import { InvalidArgument, NotFound } from './errors.ts'
 import type { TlsOptions } from './http.ts'
+import { type PreparedQuery, prepareQuery, type Query } from './query.ts'
 import { DEFAULT_RETRY, type RetryPolicy, type RetryTools, systemTools } from './retry.ts'
+import type { Table } from './tables.ts'
 import { Transaction } from './transaction.ts'
 import { parseServer, type ServerVersion } from './version.ts'
 import { headerText } from './wire/headers.ts'
@@ -134,6 +136,11 @@ export class VastClient {
   /** Begins a transaction that the caller must commit or roll back. */
   begin(signal?: AbortSignal): Promise<Transaction> {
     return Transaction.begin(this.#connection, this.version, this.bucket, signal)
+  }
+
+  /** Checks and encodes a query, to be asked by `selectPrepared` of any transaction: also of one that is still being begun. */
+  prepare(table: Table, query: Query): PreparedQuery {
+    return prepareQuery(this.version, table, query)
   }
 
   /** Runs `work` in a transaction: committed when it succeeds, rolled back when it throws. The error of the work is what the caller gets. */

@@ -108,6 +108,10 @@ export class Database {
   select(table: tables.Table, query: queries.Query): AsyncGenerator<RecordBatch> {
     return queries.select(this.scope, table, query)
   }
+  /** The same for a query of `VastClient.prepare`. */
+  selectPrepared(query: queries.PreparedQuery): AsyncGenerator<RecordBatch> {
+    return queries.selectPrepared(this.scope, query)
+  }
   count(table: tables.Table, query?: Omit<queries.Query, 'columns'>): Promise<number> {
     return queries.count(this.scope, table, query)
   }

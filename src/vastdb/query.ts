@@ -5,7 +5,7 @@ import type { Scope } from './scope.ts'
 import { sliceBatch } from './slices.ts'
 import { firstBatchRows, readSplit, type SplitQuery } from './split-reader.ts'
 import { type Table, tableStats } from './tables.ts'
-import { requireFeature } from './version.ts'
+import { requireFeature, type ServerVersion } from './version.ts'
 import { type Filter, matchesNothing } from './wire/predicate.ts'
 import { ESTIMATE_SPLIT, ROW_GROUP } from './wire/query-headers.ts'
 import { encodeQueryRequest, queryRequest } from './wire/query-request.ts'
@@ -53,8 +53,8 @@ const checkInteger = (name: string, value: number, from: number, to = Number.MAX
     throw new InvalidArgument(`${name}: ${value} is not an integer from ${from}${to === Number.MAX_SAFE_INTEGER ? '' : ` to ${to}`}`)
 }
 
-const prepare = (scope: Scope, table: Table, query: Query): Omit<SplitQuery, 'headers'> => {
-  if (query.projection !== undefined) requireFeature(scope.version, 'choosing a projection in a query')
+const requestOf = (version: ServerVersion, table: Table, query: Query): Omit<SplitQuery, 'headers'> => {
+  if (query.projection !== undefined) requireFeature(version, 'choosing a projection in a query')
   const fields = [...table.fields.filter((field) => field.name !== ROW_ID), rowIdField(table.rowIds)]
   let request: ReturnType<typeof queryRequest>
   let body: Uint8Array
@@ -74,18 +74,35 @@ const prepare = (scope: Scope, table: Table, query: Query): Omit<SplitQuery, 'he
 /** How many splits the statistics of a table ask for. */
 export const splitsFor = (rows: bigint): number => Math.max(1, Number(rows / ROWS_PER_SPLIT))
 
+/** A query that is checked and encoded, for any transaction. */
+export interface PreparedQuery {
+  readonly table: Table
+  readonly query: Query
+  readonly request: Omit<SplitQuery, 'headers'>
+}
+
+/** Writes the request of a query before there is a transaction to ask it in. */
+export const prepareQuery = (version: ServerVersion, table: Table, query: Query): PreparedQuery => {
+  const { limit, priority, subsplits = SUBSPLITS, rowGroups = ROW_GROUPS, rowsPerSubsplit = SUBSPLIT_ROWS } = query
+  checkInteger('subsplits', subsplits, 1, MAX_SUBSPLITS)
+  checkInteger('rowGroups', rowGroups, 1)
+  checkInteger('rowsPerSubsplit', rowsPerSubsplit, 1)
+  if (priority !== undefined) checkInteger('priority', priority, 0)
+  if (limit !== undefined) checkInteger('limit', limit, 0)
+  return { table, query, request: requestOf(version, table, query) }
+}
+
 /**
  * The rows of a table that pass all filters, as record batches of the chosen columns, in no order. Memory holds about one batch per split that is
  * being read; a slow consumer slows the server down. Leaving the loop early ends the requests.
  */
 export async function* select(scope: Scope, table: Table, query: Query): AsyncGenerator<RecordBatch> {
+  yield* selectPrepared(scope, prepareQuery(scope.version, table, query))
+}
+
+/** The same for a query that is prepared. */
+export async function* selectPrepared(scope: Scope, { table, query, request }: PreparedQuery): AsyncGenerator<RecordBatch> {
   const { where = [], limit, subsplits = SUBSPLITS, rowGroups = ROW_GROUPS, rowsPerSubsplit = SUBSPLIT_ROWS } = query
-  checkInteger('subsplits', subsplits, 1, MAX_SUBSPLITS)
-  checkInteger('rowGroups', rowGroups, 1)
-  checkInteger('rowsPerSubsplit', rowsPerSubsplit, 1)
-  if (query.priority !== undefined) checkInteger('priority', query.priority, 0)
-  if (limit !== undefined) checkInteger('limit', limit, 0)
-  const prepared = prepare(scope, table, query)
   if (limit === 0 || where.some(matchesNothing)) return
   const total = query.splits ?? splitsFor((await tableStats(scope, table)).numRows)
   checkInteger('splits', total, 1)
@@ -97,7 +114,7 @@ export async function* select(scope: Scope, table: Table, query: Query): AsyncGe
     zstdSavings: query.compress ? ZSTD_SAVINGS : undefined,
   }
   const split = (index: number, signal = query.signal) =>
-    readSplit(scope, { ...prepared, signal, headers: { ...headers, split: { index, total, rowGroups } } })
+    readSplit(scope, { ...request, signal, headers: { ...headers, split: { index, total, rowGroups } } })
   const workers = Math.min(total, Math.max(1, query.concurrency ?? scope.connection.pool.size))
   // A look-up has nothing that could be read ahead.
   const batches = total === 1 && subsplits === 1 ? split(0) : splits(split, total, workers, query.signal)
@@ -161,6 +178,6 @@ export const count = async (scope: Scope, table: Table, query: Omit<Query, 'colu
 export const estimate = async (scope: Scope, table: Table, query: Omit<Query, 'columns'> = {}): Promise<number> => {
   if ((query.where ?? []).some(matchesNothing)) return 0
   const headers = { split: { index: ESTIMATE_SPLIT, total: 1, rowGroups: 1 }, subsplits: 1, sortedProjections: true }
-  const rows = await firstBatchRows(scope, { ...prepare(scope, table, { ...query, columns: [] }), headers })
+  const rows = await firstBatchRows(scope, { ...requestOf(scope.version, table, { ...query, columns: [] }), headers })
   return (rows ?? 0) * ROW_GROUP
 }

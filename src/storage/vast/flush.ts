@@ -3,6 +3,7 @@ import { batchOfRows, Conflict, type Table as Handle, type Transaction, type Val
 import type { Row, TableName } from '../schema.ts'
 import type { Change, ChangeBuffer } from './change-buffer.ts'
 import type { LockRow } from './lock-rows.ts'
+import { nextTurn } from './next-turn.ts'
 import { commitIds } from './stamps.ts'
 
 export interface FlushInput {
@@ -31,33 +32,34 @@ export const flush = async (input: FlushInput): Promise<readonly Row<'changes'>[
   const entries = changes.log.map((entry, i) => ({ ...entry, id: idAt(i) }))
 
   const requests: Promise<unknown>[] = []
+  // It leaves before the next one is encoded.
+  const send = async (request: Promise<unknown>): Promise<void> => {
+    request.catch(() => undefined)
+    requests.push(request)
+    await nextTurn()
+  }
   // Rows are checked when they enter a buffer.
-  const insert = (name: TableName, rows: readonly object[]) => {
+  const insert = async (name: TableName, rows: readonly object[]): Promise<void> => {
     if (rows.length === 0) return
     const handle = handleOf(name)
     const cells = rows as readonly Cells[]
-    requests.push(transaction.insert(handle, batchOfRows(fieldsOf(handle, filled(handle, cells)), cells)))
+    await send(transaction.insert(handle, batchOfRows(fieldsOf(handle, filled(handle, cells)), cells)))
   }
-  insert('changes', marks)
-  insert('outbox', entries)
+  await insert('changes', marks)
+  await insert('outbox', entries)
   if (locks.length > 0) {
     const version = fieldsOf(handleOf('locks'), ['version'])
     const rows = locks.map(() => ({ version: stamp }))
-    requests.push(
-      transaction.update(
-        handleOf('locks'),
-        locks.map(({ rowId }) => rowId),
-        batchOfRows(version, rows),
-      ),
-    )
+    const ids = locks.map(({ rowId }) => rowId)
+    await send(transaction.update(handleOf('locks'), ids, batchOfRows(version, rows)))
   }
   for (const [name, rows] of changes.tables()) {
     const { inserted, updated, deleted } = sorted(rows.values())
     const handle = handleOf(name)
-    insert(name, inserted)
+    await insert(name, inserted)
     for (const { columns, ids, cells } of updated)
-      requests.push(transaction.update(handle, ids, batchOfRows(fieldsOf(handle, columns), cells)))
-    if (deleted.length > 0) requests.push(transaction.delete(handle, deleted))
+      await send(transaction.update(handle, ids, batchOfRows(fieldsOf(handle, columns), cells)))
+    if (deleted.length > 0) await send(transaction.delete(handle, deleted))
   }
   await allSettled(requests)
   return marks

@@ -61,14 +61,15 @@ export class SnapshotSource implements RowSource {
   async *#select(table: TableName, query: RowQuery): AsyncGenerator<RecordBatch> {
     query.signal?.throwIfAborted()
     const { columns, limit, signal, large } = query
+    const { client } = this.engine
     const handle = this.engine.handle(table)
-    const database = await this.database
     // A limit counts for each sub-split, and each sub-split answers with every column, also without a row: a look-up in `flows` costs a quarter with one.
-    const shares = large && limit === undefined ? await this.engine.shares(database, table) : ONE_SHARE
+    const shares = large && limit === undefined ? await this.engine.shares(await this.database, table) : ONE_SHARE
     let left = limit
     for (const where of requestsOf(query.where)) {
-      const filters = where.map(filterOf)
-      for await (const batch of database.select(handle, { columns, where: filters, limit: left, signal, ...shares })) {
+      const prepared = client.prepare(handle, { columns, where: where.map(filterOf), limit: left, signal, ...shares })
+      const database = await this.database
+      for await (const batch of database.selectPrepared(prepared)) {
         if (left !== undefined) left -= batch.numRows
         yield batch
       }

@@ -167,6 +167,8 @@ export class Writer {
     }, close)
     let outcomes: readonly (readonly [Job, Outcome])[]
     try {
+      // The begin goes out before the works take the thread.
+      await nextTurn()
       outcomes = await Promise.all(jobs.map(async (job) => [job, await batch.run(job.work, { anyLog: job.caughtUp, timeoutMs })] as const))
       await batch.begun
       if (batch.changed) await batch.commit()

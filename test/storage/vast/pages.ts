@@ -86,13 +86,13 @@ export const openWatched = async (emulator: Emulator, schema: string, lockSlots?
   const engine = await openEngine({ ...access(emulator), schema, tools: impatient, ...(lockSlots !== undefined && { lockSlots }) })
   const actions = new Map<string, () => Promise<unknown>>()
   const { database } = engine.client
-  const select: Database['select'] = database.select.bind(database)
-  database.select = async function* (table, query) {
-    const [name] = (['flows', 'segments', 'objects', 'locks'] as const).filter((each) => engine.handle(each) === table)
+  const select: Database['selectPrepared'] = database.selectPrepared.bind(database)
+  database.selectPrepared = async function* (prepared) {
+    const [name] = (['flows', 'segments', 'objects', 'locks'] as const).filter((each) => engine.handle(each) === prepared.table)
     const action = actions.get(name ?? '')
     actions.delete(name ?? '')
     await action?.()
-    yield* select(table, query)
+    yield* select(prepared)
   }
   Object.defineProperty(engine.client, 'database', { value: database })
   return {
