@@ -49,8 +49,7 @@ export class Hints {
     const name = nameOf('segments', [id, timeline])
     const before = this.known.get(name)
     // What was seen is better than the mean over all gaps.
-    const mean = typeof start === 'bigint' && typeof end === 'bigint' && count > 0n ? (end - start) / count : undefined
-    const spacing = before?.spacing ?? (mean !== undefined && mean > 0n ? mean : SECOND)
+    const spacing = before?.spacing ?? (typeof start === 'bigint' && typeof end === 'bigint' ? meanOf(end - start, count) : SECOND)
     this.#keep(name, before, {
       spacing,
       first: typeof start === 'bigint' ? start : undefined,
@@ -61,3 +60,5 @@ export class Hints {
 }
 
 export const SECOND = 1_000_000_000n
+
+const meanOf = (length: bigint, count: bigint): bigint => (count > 0n && length >= count ? length / count : SECOND)

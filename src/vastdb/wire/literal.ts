@@ -37,9 +37,16 @@ interface Impl {
 
 const wrong = (type: DataType, value: Value) => new TypeError(`${String(value)} is not a value of ${type} in a predicate`)
 
+/** Whether a whole number fits into an integer type. */
+const fits = (type: DataType, value: Value): boolean => {
+  if (!DataType.isInt(type) || (typeof value !== 'bigint' && !Number.isSafeInteger(value))) return false
+  const exact = BigInt(value as bigint | number)
+  return (type.isSigned ? BigInt.asIntN(type.bitWidth, exact) : BigInt.asUintN(type.bitWidth, exact)) === exact
+}
+
 const integerImpl = (builder: Builder, type: DataType, value: Value): Impl => {
-  // dataOf checks kind and range.
-  dataOf(type, [value])
+  // dataOf checks kind and range of everything, and says what is wrong.
+  if (!fits(type, value)) dataOf(type, [value])
   const long = (id: number): Impl => ({
     id,
     table: writeTable(builder, 1, () => builder.addFieldInt64(0, BigInt.asIntN(64, BigInt(value as bigint | number)), 0n)),

@@ -80,6 +80,8 @@ interface KeyIndex {
   readonly columns: readonly (readonly Value[])[]
   /** Row numbers in the order of the key. */
   readonly order: Uint32Array
+  /** Of each column of whole numbers the least and the greatest. */
+  readonly extents: readonly (readonly [Value, Value] | undefined)[]
 }
 
 const indexes = new WeakMap<Chunk, { readonly key: string; readonly index: KeyIndex | 'none' }>()
@@ -101,7 +103,12 @@ const sortable = (value: Value): Value => {
 
 const orderOf = (a: Value, b: Value): number => {
   if (a === b) return 0
-  return typeof a === 'string' && typeof b === 'string' ? (a < b ? -1 : 1) : compareValues(a, b)
+  if (typeof a === 'string' && typeof b === 'string') return a < b ? -1 : 1
+  if ((typeof a === 'bigint' && typeof b === 'bigint') || (typeof a === 'number' && typeof b === 'number')) {
+    if (a < b) return -1
+    if (a > b) return 1
+  }
+  return compareValues(a, b)
 }
 
 /** The cells of a column as `sortable` says, decoded at once. Without nulls. */
@@ -131,7 +138,27 @@ const build = (chunk: Chunk, key: readonly number[]): KeyIndex | 'none' => {
   const order = Uint32Array.from({ length: chunk.rows }, (_, row) => row)
   // Rows often come in the order of the key.
   if (order.some((row) => row > 0 && compare(row - 1, row) > 0)) order.sort(compare)
-  return { columns: values, order }
+  return { columns: values, order, extents: values.map(extentOf) }
+}
+
+const extentOf = (cells: readonly Value[]): readonly [Value, Value] | undefined => {
+  const [first] = cells
+  if (typeof first !== 'bigint') return undefined
+  let [least, greatest] = [first, first]
+  for (const cell of cells as readonly bigint[]) {
+    if (cell < least) least = cell
+    if (cell > greatest) greatest = cell
+  }
+  return [least, greatest]
+}
+
+/** Whether a cell of the column may lie in one of the ranges: rows of a time are often inserted together. */
+const reaches = (extent: readonly [Value, Value] | undefined, ranges: readonly KeyRange[]): boolean => {
+  if (extent === undefined) return true
+  const [least, greatest] = extent
+  return ranges.some(
+    ({ from, to }) => !(to !== undefined && orderOf(to, least) < 0) && !(from !== undefined && orderOf(from, greatest) > 0),
+  )
 }
 
 /** Places in the order of the key, from … to (not included). */
@@ -185,6 +212,7 @@ export const keyRows = (chunk: Chunk, key: readonly number[], bounds: KeyBounds)
   if (chunk.rows < MIN_ROWS) return undefined
   const index = indexOf(chunk, key)
   if (index === 'none') return undefined
+  if (bounds.some((ranges, i) => !reaches(index.extents[i], ranges))) return new Uint32Array(0)
   let stretches: Stretch[] = [{ from: 0, to: index.order.length }]
   for (const [i, ranges] of bounds.entries()) stretches = stretches.flatMap((stretch) => parts(index, i, ranges, stretch))
   const size = stretches.reduce((sum, { from, to }) => sum + to - from, 0)
