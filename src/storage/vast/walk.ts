@@ -183,6 +183,7 @@ class Seen {
     if (count === 0 || where.length > pins.length) return
     const openEnd = descending ? low === MIN_NS : high === MAX_NS
     const [start, end] = [isStart ? first : undefined, isEnd && openEnd ? last : undefined]
+    if (count < ENOUGH && start === undefined && end === undefined) return
     this.hints.learn(table, pins, {
       spacing: this.spacing,
       first: descending ? positionOf(end, -1n) : start,
