@@ -3,7 +3,7 @@ import { describe, expect, test } from 'bun:test'
 import { type DataType, Field, Int64, Utf8 } from 'apache-arrow'
 import fc from 'fast-check'
 import { batchOf, dataOf } from '../../../src/vastdb/wire/build.ts'
-import { between, eq, type Filter, ge, isNull, lt, oneOf, startsWith } from '../../../src/vastdb/wire/predicate.ts'
+import { anyOf, between, eq, type Filter, ge, isNull, lt, oneOf, startsWith } from '../../../src/vastdb/wire/predicate.ts'
 import { decodeQueryRequest, encodeQueryRequest, queryRequest } from '../../../src/vastdb/wire/query-request.ts'
 import { columnValues, type Value } from '../../../src/vastdb/wire/values.ts'
 import { compileFilter } from '../../emulators/vast/store/compile-filter.ts'
@@ -152,6 +152,30 @@ describe('the row store', () => {
   })
 })
 
+const ends = fc.bigInt(-30n, 30n)
+const someRanges = fc.array(fc.tuple(ends, ends), { minLength: 1, maxLength: 6 })
+const inOneOf = (ranges: readonly (readonly [bigint, bigint])[]): Filter => anyOf(...ranges.map(([from, to]) => between('value', from, to)))
+
+test('several ranges of one column are passed by what lies in one of them', () => {
+  const cell = fc.option(fc.bigInt(-30n, 30n))
+  fc.assert(
+    fc.property(fc.array(cell, { maxLength: 60 }), someRanges, (values, ranges) => {
+      const view = new RowView(new RowStore(1), 0)
+      insert(
+        view,
+        values.map((value) => ['a', value]),
+      )
+      // One that was changed is tested cell by cell.
+      const found = view.find(0)
+      if (found) view.change(found.chunk, found.row, new Map([[VALUE, 5n]]))
+      const stored = values.map((value, row) => (row === 0 ? 5n : value))
+      const passing = stored.filter((value) => value !== null && ranges.some(([from, to]) => from <= value && value <= to))
+      expect(contents(view, [inOneOf(ranges)]).map(([, value]) => value)).toEqual(passing)
+    }),
+    { numRuns: 200 },
+  )
+})
+
 describe('the index of a sorted table', () => {
   const key = fc.constantFrom('a', 'ab', 'b', 'é', '')
   const value = fc.bigInt(-20n, 20n)
@@ -164,6 +188,7 @@ describe('the index of a sorted table', () => {
     value.map((bound) => ge('value', bound)),
     value.map((bound) => lt('value', bound)),
     fc.tuple(value, value).map(([from, to]) => between('value', from, to)),
+    someRanges.map(inOneOf),
   )
   const other = fc.oneof(
     key.map((text) => startsWith('key', text)),
