@@ -57,13 +57,6 @@ const checkSize = (body: Uint8Array, target: Target): void => {
 
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** To the point: a timer goes off up to a millisecond late, so the last part is waited for turn by turn. */
-const waitUntil = async (due: number): Promise<void> => {
-  const whole = Math.floor(due - performance.now())
-  if (whole > 0) await wait(whole)
-  while (performance.now() < due) await new Promise<void>((resolve) => setImmediate(resolve))
-}
-
 /** Signature, transaction, operation, commit. */
 const handle = (options: ServerOptions, request: IncomingMessage, target: Target, body: Uint8Array): Answer => {
   const { method = 'GET', url = '/', headers } = request
@@ -157,8 +150,8 @@ const sendFrames = async (
 const serve = async (options: ServerOptions, request: IncomingMessage, response: ServerResponse, requestId: string): Promise<void> => {
   const arrived = performance.now()
   const due = (): Promise<void> | undefined => {
-    const at = arrived + options.latencyMs
-    return performance.now() < at ? waitUntil(at) : undefined
+    const early = Math.ceil(options.latencyMs - (performance.now() - arrived))
+    return early > 0 ? wait(early) : undefined
   }
   response.setHeader('server', `vast ${options.rules.version}`)
   response.setHeader('x-amz-request-id', requestId)
