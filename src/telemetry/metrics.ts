@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { ERRORS } from '../core/errors.ts'
 
 /** One request that was answered. Every member takes few values: a label never comes from a client. */
 export interface AnsweredRequest {
@@ -74,6 +75,8 @@ export const createMetrics = (): Metrics => {
     registers,
   })
   const errors = counter('tams_errors_total', 'Requests that failed, by the type of the error', ['type'])
+  // From the start: the first of a series that was not there is no increase to Prometheus.
+  for (const type of Object.keys(ERRORS)) errors.inc({ type }, 0)
   const operations = {
     source: counter('tams_source_operations_total', 'Successful requests for sources', ['operation']),
     flow: counter('tams_flow_operations_total', 'Successful requests for flows', ['operation']),

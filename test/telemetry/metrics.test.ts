@@ -1,4 +1,5 @@
 import { expect, test } from 'bun:test'
+import { ERRORS } from '../../src/core/errors.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 
 const linesOf = async (metrics: ReturnType<typeof createMetrics>) => (await metrics.text()).split('\n')
@@ -33,6 +34,11 @@ test('a request that failed is no operation', async () => {
   const lines = await linesOf(metrics)
   expect(lines.filter((line) => line.startsWith('tams_flow_operations_total'))).toEqual([])
   expect(lines).toContain('tams_errors_total{type="invalid"} 1')
+})
+
+test('every type of error is there before the first', async () => {
+  const lines = await linesOf(createMetrics())
+  for (const type of Object.keys(ERRORS)) expect(lines).toContain(`tams_errors_total{type="${type}"} 0`)
 })
 
 test('tries of webhooks are counted by the class of the answer', async () => {
