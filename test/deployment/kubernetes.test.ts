@@ -67,6 +67,11 @@ describe('kustomize', () => {
     for (const [folder, kind] of kinds) expect([folder, kind]).toEqual([folder, folder === 'components' ? 'Component' : 'Kustomization'])
   })
 
+  test('sets the namespace last, of everything', async () => {
+    for (const overlay of OVERLAYS)
+      expect(list(await only(`${overlay}/kustomization.yaml`), 'components').at(-1)).toBe('../../components/namespace')
+  })
+
   test('patches what the base has', async () => {
     for (const overlay of OVERLAYS) {
       const patch = await only(`${overlay}/deployment.yaml`)
