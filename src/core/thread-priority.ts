@@ -1,8 +1,8 @@
 import { readlinkSync } from 'node:fs'
-import { constants, setPriority } from 'node:os'
+import { setPriority } from 'node:os'
 
-// The lowest: those who serve requests get sixty times as much of a core that both want.
-const LOW = constants.priority.PRIORITY_LOW
+// Not the lowest: where it holds a lock of the allocator or of SQLite, those who wait for it would wait until it gets a turn.
+const LOW = 10
 
 /**
  * Lets other threads of the process go before this one where there are fewer cores than work: to be called in the thread itself. On Linux
