@@ -5,7 +5,7 @@
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import path from 'node:path'
-import { Field, Int64, Utf8 } from 'apache-arrow'
+import { Field, Int64, type RecordBatch, Utf8 } from 'apache-arrow'
 import { and, compare, eq } from '../src/core/predicate.ts'
 import { openVastTables } from '../src/storage/vast/index.ts'
 import { batchOf, batchOfRows, eq as cellIs, Database, type Query, type Table, type Value, type VastClient } from '../src/vastdb/index.ts'
@@ -181,12 +181,18 @@ const requests = (): Promise<Result[]> =>
 /** Rows that came over the wire since the last call. */
 const countRows = (): (() => number) => {
   let rows = 0
-  const { select } = Database.prototype
-  Database.prototype.select = async function* (this: Database, ...given: Parameters<typeof select>) {
-    for await (const batch of select.apply(this, given)) {
+  const counting = async function* (batches: AsyncGenerator<RecordBatch>) {
+    for await (const batch of batches) {
       rows += batch.numRows
       yield batch
     }
+  }
+  const { select, selectPrepared } = Database.prototype
+  Database.prototype.select = function (...given) {
+    return counting(select.apply(this, given))
+  }
+  Database.prototype.selectPrepared = function (...given) {
+    return counting(selectPrepared.apply(this, given))
   }
   return () => {
     const counted = rows
@@ -228,6 +234,7 @@ const longFlow = async ({ numbers }: Settings): Promise<Result[]> => {
         if (page.rows.length !== limit) throw new Error(`a page of ${page.rows.length} rows instead of ${limit}`)
         const { 'GET data': queries = 0 } = await emulator.takeRequests()
         const rows = takeRows()
+        if (rows < limit) throw new Error(`a page of ${limit} rows, of which only ${rows} were counted`)
         results.push({
           what: `${where} page of ${limit} in a flow of ${whole(count)} segments`,
           figure: `${whole(rows)} rows read, ${queries} queries, ${fixed(ms, 1)} ms`,
