@@ -1,4 +1,5 @@
 import type { ColumnBuilder } from '../scan-columns.ts'
+import type { ScanCursor } from '../scan-cursor.ts'
 import type { PagePlan, ScanSpec } from '../scan-protocol.ts'
 import { type RowFilter, rowFilter } from './filter.ts'
 import { type PageImages, PageReader } from './images.ts'
@@ -6,7 +7,7 @@ import { RecordReader } from './record.ts'
 import { TreeWalk } from './tree.ts'
 
 /** Reads those parts of a table's tree that no other cursor takes. */
-export class PageCursor {
+export class PageCursor implements ScanCursor {
   private readonly walk: TreeWalk
   private readonly row: RecordReader
   private readonly places: readonly number[]
