@@ -103,10 +103,15 @@ export class Writer {
     if (this.#mayBegin()) this.#begin()
   }
 
-  // Callers who were answered together ask again within a millisecond or two. Those who come one by one wait for nobody.
+  // Callers who were answered together ask again within a millisecond or two: who comes after the begin waits for the whole batch. Those who come
+  // one by one wait for nobody.
   async #gathered(): Promise<void> {
     await nextTurn()
-    for (let n = 0; n < GATHERING_MS && this.#crowd >= CROWD && 4 * this.#queue.length < 3 * this.#crowd; n++) await Bun.sleep(1)
+    for (let n = 0; n < GATHERING_MS && this.#crowd >= CROWD && this.#queue.length < this.#crowd; n++) {
+      const before = this.#queue.length
+      await Bun.sleep(1)
+      if (this.#queue.length === before && 4 * before >= 3 * this.#crowd) return
+    }
   }
 
   #mayBegin(): boolean {
