@@ -25,6 +25,8 @@ export interface LoadOrder {
 export interface DeriveOrder extends Pick<Query, 'sql' | 'parameters' | 'views' | 'timeoutMs'> {
   /** Of the table; unique in the engine. */
   readonly name: string
+  /** Keep the keys of objects that come more than once, rather than all rows. */
+  readonly repeated: boolean
 }
 
 export interface Loaded {

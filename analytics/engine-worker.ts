@@ -7,6 +7,7 @@ import { FlowIndex } from './flow-index.ts'
 import { ParquetWriter } from './formats/parquet.ts'
 import { type DerivedColumn, type LoadedTable, load } from './load.ts'
 import { quoteName } from './quote-name.ts'
+import { keepRepeatedKeys } from './repeated-keys.ts'
 
 // The thread that DuckDB is used from: copying batches into tables and turning result chunks into rows would hold up requests.
 
@@ -160,9 +161,9 @@ const loadTable = async (id: number, { name, columns, flow, idsUpTo = 0 }: LoadO
   }
 }
 
-const deriveTable = async ({ name, ...query }: DeriveOrder, signal: AbortSignal): Promise<Loaded> => {
+const deriveTable = async ({ name, repeated, ...query }: DeriveOrder, signal: AbortSignal): Promise<Loaded> => {
   const engine = opened()
-  const rows = await engine.derive(name, { ...query, signal })
+  const rows = await (repeated ? keepRepeatedKeys(engine, name, { ...query, signal }) : engine.derive(name, { ...query, signal }))
   const select = `select * from ${LOADED}.${quoteName(name)}`
   tables.set(name, {
     select,

@@ -4,6 +4,7 @@ import {
   DOUBLE,
   DuckDBBlobValue,
   type DuckDBConnection,
+  type DuckDBDataChunk,
   DuckDBDecimalType,
   DuckDBDecimalValue,
   DuckDBInstance,
@@ -116,6 +117,29 @@ export class Engine {
 
   async query(query: Query): Promise<ResultTable> {
     return this.onConnection(query, (connection, stop) => read(connection, query, stop))
+  }
+
+  /** Gives the rows of a SELECT as they come, one chunk while the next is made. */
+  async eachChunk(query: Omit<Query, 'maxRows'>, work: (chunk: DuckDBDataChunk) => void): Promise<void> {
+    await this.onConnection(query, async (connection, stop) => {
+      const prepared = await connection.prepare(query.sql)
+      try {
+        if (query.parameters) bind(prepared, query.parameters)
+        const result = await inThisThread(prepared.startStream())
+        let next = result.fetchChunk()
+        try {
+          for (let chunk = await next; chunk && chunk.rowCount > 0 && stop.reason === undefined; chunk = await next) {
+            next = result.fetchChunk()
+            work(chunk)
+          }
+        } finally {
+          // Nothing may be made for a query that has ended.
+          await Promise.allSettled([next])
+        }
+      } finally {
+        prepared.destroySync()
+      }
+    })
   }
 
   /** Keeps the rows of a SELECT as the table `name`, and gives their number. */

@@ -13,11 +13,11 @@ import {
 import duckdb from '@duckdb/node-bindings'
 import type { Data, RecordBatch, Vector } from 'apache-arrow'
 import { type Engine, LOADED } from './engine.ts'
-import { type KeyForm, keyTextSql, WORDS, writeKey } from './object-keys.ts'
+import { type KeyForm, keyColumnsSql, OBJECT_KEY, WORDS, writeKey } from './object-keys.ts'
 import { quoteName } from './quote-name.ts'
 import { utf8Of } from './texts.ts'
 
-/** `object`: text that names an object; beside it the view has `object`, a key for joining and grouping (`object-keys.ts`). */
+/** `object`: text that names an object; beside it the view has `object`, a key for joining and grouping, and `object_text` and `object_form` (`object-keys.ts`). */
 export type LoadKind = 'int32' | 'int64' | 'float64' | 'bool' | 'time' | 'text' | 'object'
 
 export interface LoadColumn {
@@ -232,10 +232,7 @@ const keyedText = (name: string): ColumnLoader => {
     physical: OBJECT_KEY,
     type: UUID,
     takeTexts: () => others.splice(0),
-    select: (key, text) => {
-      const own = keyTextSql(form ?? 'hex', key)
-      return [key, `${text === undefined ? own : `coalesce(${text}, ${own})`} as ${quoteName(name)}`]
-    },
+    select: (key, text) => keyColumnsSql(form ?? 'hex', key, text, quoteName(name)),
     open(data) {
       const texts = dictionaryOf(data, name)
       const { bytes, offsets } = utf8Of(texts)
@@ -265,9 +262,6 @@ const isCounting = (codes: Int32Array, length: number): boolean => {
   for (let i = 0; i < length; i++) if (codes[i] !== i) return false
   return true
 }
-
-/** The column of keys that comes with one of ids of objects. */
-const OBJECT_KEY = 'object'
 
 const plainText = (name: string): ColumnLoader => ({
   name,

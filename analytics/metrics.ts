@@ -3,6 +3,7 @@ import { invalid } from '../src/core/errors.ts'
 import { everything } from '../src/core/predicate.ts'
 import type { DatasetName, DatasetRequest } from './datasets.ts'
 import { type Filters, flowRows, flowsMatching, objectRows, segmentRows } from './filters.ts'
+import { objectIdSql } from './object-keys.ts'
 import type { Step } from './steps.ts'
 
 type Subject = 'segments' | 'objects' | 'flows'
@@ -174,7 +175,7 @@ const KEYS = {
 export const NAMED = {
   segments: { join: 'join flows f on f.flow = v.flow', columns: { flow_id: 'f.id', start_ns: 'v.start_ns' } },
   flows: { join: 'join flows s on s.flow = v.flow', columns: { flow_id: 's.id' } },
-  objects: { join: 'join objects s on s.object = v.object', columns: { object_id: 's.id' } },
+  objects: { join: 'join objects s on s.object = v.object', columns: { object_id: objectIdSql('s') } },
 } as const satisfies Record<Subject, { readonly join: string; readonly columns: Readonly<Record<string, string>> }>
 
 /** `named`: the ids of segments' objects, which are long to read, only in the flows whose ids `sql` gives. */

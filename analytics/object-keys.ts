@@ -6,6 +6,9 @@
  */
 export type KeyForm = 'hex' | 'uuid' | 'other'
 
+/** The column of keys that comes with one of ids of objects. */
+export const OBJECT_KEY = 'object'
+
 /** Four 32-bit words for each text, as DuckDB lays out a UUID. */
 export const WORDS = 4
 
@@ -70,8 +73,31 @@ const swapHalves = (words: Int32Array, at: number): void => {
   words[at + 3] = low1 ^ TOP_BIT
 }
 
+/**
+ * Columns of a view for the key and the text `column`, where `text` is the text of a key that cannot be told from it, and null of the
+ * others.
+ */
+export const keyColumnsSql = (form: KeyForm, key: string, text: string | undefined, column: string): readonly string[] => {
+  const own = keyTextSql(form, key)
+  return [
+    key,
+    `${text === undefined ? own : `coalesce(${text}, ${own})`} as ${column}`,
+    `${text ?? 'null::varchar'} as ${OBJECT_KEY}_text`,
+    `'${form}' as ${OBJECT_KEY}_form`,
+  ]
+}
+
+/**
+ * SQL for the id behind the key of a row `alias` of such a view. The view's own column of ids is made of all its rows, before a join or
+ * a group by: where few are left after those, this is faster.
+ */
+export const objectIdSql = (alias: string): string => {
+  const key = `${alias}.${OBJECT_KEY}`
+  return `coalesce(${key}_text, case ${key}_form when 'uuid' then ${keyTextSql('uuid', key)} else ${keyTextSql('hex', key)} end)`
+}
+
 /** SQL for the text of a key of this form. */
-export const keyTextSql = (form: KeyForm, key: string): string => {
+const keyTextSql = (form: KeyForm, key: string): string => {
   // Twice as fast as taking the dashes away.
   const digits = `lower(hex(${key}::blob))`
   if (form !== 'uuid') return digits

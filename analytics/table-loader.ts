@@ -65,8 +65,11 @@ export class TableLoader {
     const query = { sql: step.sql, views: { ...views }, timeoutMs: STEP_TIMEOUT_MS }
     const flow = step.kind === 'late' ? linking(datasetOf(step.request.dataset).link, flows) : undefined
     const table =
-      step.kind === 'derived'
-        ? await this.engine.derive({ ...query, ...(step.bind && { parameters: step.bind }), name: this.name('t') }, signal)
+      step.kind !== 'late'
+        ? await this.engine.derive(
+            { ...query, ...(step.bind && { parameters: step.bind }), name: this.name('t'), repeated: step.kind === 'repeated' },
+            signal,
+          )
         : await this.scan(tx, { ...step.request, besideTrash }, await this.idLists(step.column, query, signal), flow, signal)
     const { select, rowsScanned, bytes } = table
     this.rowsLoaded += rowsScanned

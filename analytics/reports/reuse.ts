@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import { request } from '../datasets.ts'
 import { flowsMatching, objectRows, segmentRows } from '../filters.ts'
+import { objectIdSql } from '../object-keys.ts'
 import { report } from '../report.ts'
 import { ALL_FILTERS, LimitParameter, Nullable, Text, Whole } from './shared.ts'
 
@@ -25,6 +26,7 @@ export const reuse = report({
     return {
       datasets: [request('segments', ['object_id'], segmentRows(filters), flowsMatching(filters))],
       steps: [
+        { kind: 'repeated', name: 'repeated', sql: 'select object from segments' },
         { kind: 'derived', name: 'reused', sql: REUSED },
         {
           kind: 'late',
@@ -59,7 +61,15 @@ export const reuse = report({
 })
 
 const REUSED = `
-  with several as (select object from segments group by object having count(*) > 1)
-  select s.object, any_value(s.object_id) as object_id, count(*) as segments, count(distinct s.flow) as flows
-  from segments s semi join several r on r.object = s.object
-  group by s.object`
+  with several as (
+    select
+      s.object,
+      any_value(s.object_text) as object_text,
+      any_value(s.object_form) as object_form,
+      count(*) as segments,
+      count(distinct s.flow) as flows
+    from segments s semi join (select distinct object from repeated) r on r.object = s.object
+    group by s.object
+    having count(*) > 1
+  )
+  select object, ${objectIdSql('several')} as object_id, segments, flows from several`

@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import { request } from '../datasets.ts'
 import { objectRows } from '../filters.ts'
+import { objectIdSql } from '../object-keys.ts'
 import { report } from '../report.ts'
 import { FLOW_FILTERS, LimitParameter, Nullable, Real, Text, Whole } from './shared.ts'
 
@@ -43,7 +44,7 @@ export const storageUsage = report({
       most as (select * from (from asked union all from unasked) order by access_count desc, object limit $n),
       least as (select * from (from asked union all from unasked) order by access_count, object limit $n),
       named as (
-        select o.object, o.id as object_id
+        select o.object, ${objectIdSql('o')} as object_id
         from (select object from most union select object from least) shown join objects o on o.object = shown.object
       ),
       listed as (

@@ -18,6 +18,7 @@ import {
 import { packBatch, unpackBatch } from '../../analytics/batch-transfer.ts'
 import { Engine } from '../../analytics/engine.ts'
 import { type LoadColumn, type LoadedTable, load } from '../../analytics/load.ts'
+import { objectIdSql } from '../../analytics/object-keys.ts'
 
 let engine: Engine
 beforeAll(async () => {
@@ -100,6 +101,7 @@ describe('loading Arrow batches', () => {
     const all = [...ids, ...ids]
     const table = await loaded([{ name: 'id', kind: 'object' }], batchOf({ id: texts(ids) }), batchOf({ id: texts(ids) }))
     expect((await rowsOf(table, 'select id from v')).map(([each]) => String(each)).toSorted()).toEqual(all.toSorted())
+    expect(await rowsOf(table, `select count(*) from v where ${objectIdSql('v')} is distinct from id`)).toEqual([[0n]])
     expect(await rowsOf(table, 'select count(distinct object), count(distinct id) from v')).toEqual([
       [BigInt(new Set(ids).size), BigInt(new Set(ids).size)],
     ])
