@@ -4,7 +4,6 @@ import {
   DOUBLE,
   DuckDBBlobValue,
   type DuckDBConnection,
-  type DuckDBDataChunk,
   DuckDBDecimalType,
   DuckDBDecimalValue,
   DuckDBInstance,
@@ -25,7 +24,9 @@ import {
   StatementType,
   VARCHAR,
 } from '@duckdb/node-api'
+import duckdb from '@duckdb/node-bindings'
 import { invalid, TamsError } from '../src/core/errors.ts'
+import { WORDS } from './object-keys.ts'
 import { quoteName } from './quote-name.ts'
 import { type Cell, exactInteger, type Json, type ResultColumn, type ResultTable } from './result.ts'
 
@@ -119,8 +120,11 @@ export class Engine {
     return this.onConnection(query, (connection, stop) => read(connection, query, stop))
   }
 
-  /** Gives the rows of a SELECT as they come, one chunk while the next is made. */
-  async eachChunk(query: Omit<Query, 'maxRows'>, work: (chunk: DuckDBDataChunk) => void): Promise<void> {
+  /**
+   * Gives the only column of a SELECT, of a type with four words of 32 bits and without nulls, as DuckDB lays it out: some rows while the
+   * next are made.
+   */
+  async eachWords(query: Omit<Query, 'maxRows'>, work: (words: Int32Array) => void): Promise<void> {
     await this.onConnection(query, async (connection, stop) => {
       const prepared = await connection.prepare(query.sql)
       try {
@@ -130,7 +134,8 @@ export class Engine {
         try {
           for (let chunk = await next; chunk && chunk.rowCount > 0 && stop.reason === undefined; chunk = await next) {
             next = result.fetchChunk()
-            work(chunk)
+            const { buffer, byteOffset } = duckdb.vector_get_data(duckdb.data_chunk_get_vector(chunk.chunk, 0), chunk.rowCount * WORDS * 4)
+            work(new Int32Array(buffer, byteOffset, chunk.rowCount * WORDS))
           }
         } finally {
           // Nothing may be made for a query that has ended.

@@ -50,7 +50,8 @@ export interface LoadedTable {
   drop(): Promise<void>
 }
 
-const CHUNK_ROWS = 2048
+/** Of one chunk. */
+export const CHUNK_ROWS = 2048
 
 /**
  * Copies Arrow batches into a DuckDB table. Numbers go as whole arrays, 2,048 at a time; text that repeats goes as codes into a
@@ -369,4 +370,24 @@ const appendTexts = (appender: DuckDBAppender, type: DuckDBType, texts: readonly
   }
   appender.closeSync()
   return bytes
+}
+
+/** A new table of keys of objects, its only column, which grows by up to `CHUNK_ROWS` of them at a time; to be closed. */
+export const openKeyTable = async (engine: Engine, name: string) => {
+  const table = `${LOADED}.${quoteName(name)}`
+  const connection = await engine.connect()
+  await engine.run(`create table ${table} (${OBJECT_KEY} UUID)`)
+  const appender = await connection.createAppender(name, LOADED)
+  return {
+    append(keys: Int32Array<ArrayBuffer>): void {
+      const chunk = DuckDBDataChunk.create([UUID], keys.length / WORDS)
+      duckdb.copy_data_to_vector(duckdb.data_chunk_get_vector(chunk.chunk, 0), 0, keys.buffer, keys.byteOffset, keys.byteLength)
+      appender.appendDataChunk(chunk)
+    },
+    close(): void {
+      appender.closeSync()
+      connection.disconnectSync()
+    },
+    drop: () => engine.run(`drop table if exists ${table}`),
+  }
 }

@@ -1,12 +1,9 @@
-import { DuckDBDataChunk, UUID } from '@duckdb/node-api'
-import duckdb from '@duckdb/node-bindings'
-import { type Engine, LOADED, type Query } from './engine.ts'
-import { OBJECT_KEY, WORDS } from './object-keys.ts'
-import { quoteName } from './quote-name.ts'
+import type { Engine, Query } from './engine.ts'
+import { CHUNK_ROWS, openKeyTable } from './load.ts'
+import { WORDS } from './object-keys.ts'
 
 /** Of the hash of a key: 2^28 bits are 32 MiB, and of ten million different keys some 190,000 meet another one's. */
 const HASH_BITS = 28
-const CHUNK_ROWS = 2048
 const BITS_OF_WORD = 5
 
 /**
@@ -15,36 +12,23 @@ const BITS_OF_WORD = 5
  * them takes far less time and memory than grouping all. Gives the number of rows.
  */
 export const keepRepeatedKeys = async (engine: Engine, name: string, query: Omit<Query, 'maxRows'>): Promise<number> => {
-  const table = `${LOADED}.${quoteName(name)}`
-  const drop = () => engine.run(`drop table if exists ${table}`)
-  await engine.run(`create table ${table} (${OBJECT_KEY} UUID)`)
-  const connection = await engine.connect()
+  const table = await openKeyTable(engine, name)
   try {
-    const appender = await connection.createAppender(name, LOADED)
     let kept = 0
-    const keep = (keys: Int32Array<ArrayBuffer>): void => {
-      const rows = keys.length / WORDS
-      const chunk = DuckDBDataChunk.create([UUID], rows)
-      duckdb.copy_data_to_vector(duckdb.data_chunk_get_vector(chunk.chunk, 0), 0, keys.buffer, keys.byteOffset, keys.byteLength)
-      appender.appendDataChunk(chunk)
-      kept += rows
-    }
-    const seen = new SeenKeys(keep)
+    const seen = new SeenKeys((keys) => {
+      kept += keys.length / WORDS
+      table.append(keys)
+    })
     try {
-      await engine.eachChunk(query, ({ chunk, rowCount }) => {
-        const { buffer, byteOffset } = duckdb.vector_get_data(duckdb.data_chunk_get_vector(chunk, 0), rowCount * WORDS * 4)
-        seen.add(new Int32Array(buffer, byteOffset, rowCount * WORDS))
-      })
+      await engine.eachWords(query, (words) => seen.add(words))
       seen.flush()
     } finally {
-      appender.closeSync()
+      table.close()
     }
     return kept
   } catch (error) {
-    await drop()
+    await table.drop()
     throw error
-  } finally {
-    connection.disconnectSync()
   }
 }
 

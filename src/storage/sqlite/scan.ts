@@ -1,5 +1,6 @@
 import type { RecordBatch } from 'apache-arrow'
 import { TamsError } from '../../core/errors.ts'
+import { threadLoad } from '../../core/thread-load.ts'
 import type { TableName } from '../schema.ts'
 import { kindOfColumn } from '../table-facts.ts'
 import type { ScanQuery } from '../tables.ts'
@@ -20,26 +21,38 @@ export interface ScanOptions {
   readonly timeoutMs: number
   /** Workers that share each scan. */
   readonly workers: number
+  /** How many of them begin with a scan while this thread, which serves requests, is busy. */
+  readonly workersWhileBusy: number
+  /** How busy that is, from 0 to 1, since it was asked last. */
+  readonly load?: (() => number) | undefined
 }
+
+// More than what a scan alone costs this thread.
+const BUSY = 0.5
+// A thread that has to wait for a core for a few of them is busy all the same.
+const LOAD_MS = 25
 
 /**
  * The scans of one read transaction: workers with snapshots of their own, which are the same. The first takes part in every scan, the
- * others as soon as they are there and it has said what there is to share: small scans wait for none of them.
+ * others as soon as they are there, it has said what there is to share, and requests leave them a core: small scans wait for none of
+ * them.
  */
 export class ScanSession {
   private readonly timer: NodeJS.Timeout
-  private readonly pool: ScanPool
   private readonly readers: readonly [ScanReader, ...ScanReader[]]
   /** Those whose snapshot is the first one's. */
   private others: ScanReader[] = []
-  /** Scans that another reader can take part in. */
-  private readonly shared = new Set<(reader: ScanReader) => void>()
+  /** Of each scan that others can take part in: lets as many begin as may. */
+  private readonly shared = new Set<() => void>()
+  /** Known to have time to spare; until it is known it counts as busy. */
+  private spare = false
+  private watch: NodeJS.Timeout | undefined
   private opening: readonly Promise<void>[] = []
   private failure: unknown
   private wake = Promise.withResolvers<void>()
 
-  private constructor({ pool, timeoutMs, workers }: ScanOptions) {
-    this.pool = pool
+  private constructor(private readonly options: ScanOptions) {
+    const { pool, timeoutMs, workers } = options
     this.readers = [pool.take(), ...Array.from({ length: workers - 1 }, () => pool.take())]
     this.timer = setTimeout(() => this.fail(new TamsError('timeout', `A scan took longer than ${timeoutMs} ms`)), timeoutMs)
   }
@@ -70,7 +83,7 @@ export class ScanSession {
       await this.opening[i + 1]
       if ((await reader.takeSnapshot()) !== versions || this.others !== others) return
       others.push(reader)
-      for (const join of this.shared) join(reader)
+      this.letJoin()
     })
     if (ofAll) await Promise.all(taken)
     else for (const each of taken) each.catch(() => {})
@@ -96,15 +109,20 @@ export class ScanSession {
     const parts: { end(): void }[] = []
     let reading = 0
     let plan: ScanPlan | undefined
-    const share = (reader: ScanReader): void => join(reader, plan)
+    const taking = new Set<ScanReader>()
+    const share = (): void => {
+      for (const other of this.others) if (!taking.has(other) && (this.spare || taking.size < this.options.workersWhileBusy)) join(other, plan)
+    }
     const join = (reader: ScanReader, given: ScanPlan | undefined): void => {
       reading++
+      taking.add(reader)
       const part = reader.start(spec, given, {
         planned: (made) => {
           if (made.kind === 'keys' && made.bounds.length === 0) return
           plan = made
           this.shared.add(share)
-          for (const other of this.others) share(other)
+          this.watchLoad()
+          share()
         },
         batch: (batch) => {
           arrived.push({ batch, next: part.next })
@@ -143,11 +161,33 @@ export class ScanSession {
   /** Gives the workers back. Resolves when their snapshots are gone; a scan in progress throws. */
   async stop(): Promise<void> {
     this.fail(new Error('this scan has ended with its transaction'))
-    await Promise.all(this.readers.map((reader) => this.pool.giveBack(reader)))
+    await Promise.all(this.readers.map((reader) => this.options.pool.giveBack(reader)))
+  }
+
+  private letJoin(): void {
+    for (const join of this.shared) join()
+  }
+
+  /** While there is something to share. */
+  private watchLoad(): void {
+    if (this.watch !== undefined || this.failure !== undefined || this.options.workersWhileBusy >= this.readers.length) return
+    const load = this.options.load ?? threadLoad()
+    this.watch = setInterval(() => {
+      this.spare = load() < BUSY
+      if (this.shared.size === 0) this.endWatch()
+      else this.letJoin()
+    }, LOAD_MS)
+  }
+
+  private endWatch(): void {
+    clearInterval(this.watch)
+    this.watch = undefined
+    this.spare = false
   }
 
   private fail(failure: unknown): void {
     clearTimeout(this.timer)
+    this.endWatch()
     if (this.failure !== undefined) return
     this.failure = failure
     for (const reader of this.readers) reader.fail(failure)

@@ -34,6 +34,8 @@ export interface OpenSqliteOptions {
   readonly scanTimeoutMs?: number
   /** From this size of the file on, several threads share each scan. Default 64 MiB: it takes them a moment to start. */
   readonly sharedScanBytes?: number
+  /** How many of them while requests keep their own thread busy. Default: one less than there are cores. */
+  readonly scanThreadsWhileBusy?: number
   /** How long to wait for another process to end its write before `unavailable`. Default 5,000 ms. */
   readonly busyTimeoutMs?: number
   readonly clock?: Clock
@@ -189,10 +191,12 @@ export class SqliteTables implements Tables {
   private async startSession(attempt: Attempt, connection: Connection): Promise<ScanSession> {
     const here = versionsOf(connection)
     const bytes = connection.integer('select page_count * page_size from pragma_page_count, pragma_page_size', [])
+    const cores = availableParallelism()
     const session = await ScanSession.open({
       pool: this.scanners,
       timeoutMs: this.options.scanTimeoutMs ?? SCAN_TIMEOUT_MS,
-      workers: bytes < (this.options.sharedScanBytes ?? SHARED_SCAN_BYTES) ? 1 : Math.min(MOST_SCAN_WORKERS, availableParallelism()),
+      workers: bytes < (this.options.sharedScanBytes ?? SHARED_SCAN_BYTES) ? 1 : Math.min(MOST_SCAN_WORKERS, cores),
+      workersWhileBusy: this.options.scanThreadsWhileBusy ?? Math.max(1, cores - 1),
     })
     attempt.moved = (await session.takeSnapshot()) !== here
     return session

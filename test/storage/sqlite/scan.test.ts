@@ -100,7 +100,7 @@ test.each([
 })
 
 test('threads that share a scan give each row once, whoever writes meanwhile', async () => {
-  const tables = await stores.open({ sharedScanBytes: 0 })
+  const tables = await stores.open({ sharedScanBytes: 0, scanThreadsWhileBusy: 4 })
   for (let i = 0; i < 20; i++) await addSegments(tables, i * 1000, 1000)
   const sums = await tables.read(async (tx) => {
     const sum = async (): Promise<bigint> => {
