@@ -111,7 +111,8 @@ export class ScanSession {
     let plan: ScanPlan | undefined
     const taking = new Set<ScanReader>()
     const share = (): void => {
-      for (const other of this.others) if (!taking.has(other) && (this.spare || taking.size < this.options.workersWhileBusy)) join(other, plan)
+      for (const other of this.others)
+        if (!taking.has(other) && (this.spare || taking.size < this.options.workersWhileBusy)) join(other, plan)
     }
     const join = (reader: ScanReader, given: ScanPlan | undefined): void => {
       reading++
