@@ -6,6 +6,7 @@ import { createDomain } from '../src/domain/index.ts'
 import { uploadGuard } from '../src/domain/uploads.ts'
 import type { Log } from '../src/telemetry/log.ts'
 import type { Metrics } from '../src/telemetry/metrics.ts'
+import type { Traces } from '../src/telemetry/traces.ts'
 import type { GuardedFetch } from '../src/workers/guarded-fetch.ts'
 import { tryDelivery } from '../src/workers/webhook-request.ts'
 import { Access } from './auth/access.ts'
@@ -20,6 +21,7 @@ import { countRequests } from './plugins/metrics.ts'
 import { securityHeaders } from './plugins/security-headers.ts'
 import { space } from './plugins/space.ts'
 import { strictWrites } from './plugins/strict-writes.ts'
+import { traceRequests } from './plugins/traces.ts'
 import { contextMaker, type HttpSettings } from './request-context.ts'
 import type { KnownRoute } from './route-methods.ts'
 import { adminRoutes } from './routes/admin.ts'
@@ -48,6 +50,8 @@ import { webhookRoutes } from './routes/webhooks.ts'
 export interface AppDeps extends Deps {
   readonly log: Log
   readonly metrics: Metrics
+  /** Absent: nothing is traced. To be closed by whoever made it. */
+  readonly traces?: Traces
   /** Those of the backends whose bytes this program serves itself. */
   readonly stores: readonly ServedStore[]
   readonly http: HttpSettings
@@ -104,6 +108,7 @@ export const createApp = (deps: AppDeps) => {
   const needs: RouteNeeds = new Map()
   const app = new Elysia({ precompile: true, normalize: false, serve: { maxRequestBodySize: Number.MAX_SAFE_INTEGER } })
     .use(accessLog(log))
+    .use(deps.traces ? traceRequests(deps.traces, http.basePath) : new Elysia())
     .use(countRequests(deps.metrics, http.basePath))
     .use(securityHeaders())
     .use(honestHost())

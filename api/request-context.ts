@@ -17,6 +17,8 @@ export interface HttpSettings {
 interface RequestState {
   readonly id: string
   readonly startedMs: number
+  /** Where requests are traced. */
+  traceId?: string
   /** Set once the credentials are proven. */
   identity?: Identity
 }
@@ -34,6 +36,12 @@ export const beginRequest = (request: Request): RequestState => {
   const state: RequestState = { id: givenId(request) ?? crypto.randomUUID(), startedMs: performance.now() }
   states.set(request, state)
   return state
+}
+
+/** What lines of the log say of a request. */
+export const logged = (request: Request): { readonly request_id: string; readonly trace_id?: string } => {
+  const { id, traceId } = requestState(request)
+  return { request_id: id, ...(traceId !== undefined && { trace_id: traceId }) }
 }
 
 export const requestState = (request: Request): RequestState => states.get(request) ?? beginRequest(request)

@@ -6,6 +6,7 @@ import { EventFeed } from '../src/domain/event-feed.ts'
 import { openStores } from '../src/open-stores.ts'
 import { createLog } from '../src/telemetry/log.ts'
 import { createMetrics } from '../src/telemetry/metrics.ts'
+import { createTraces } from '../src/telemetry/traces.ts'
 import { startAccessFlush } from '../src/workers/access-flush.ts'
 import { guardedFetch } from '../src/workers/guarded-fetch.ts'
 import { startWorkers } from '../src/workers/index.ts'
@@ -13,6 +14,8 @@ import { endServiceLeases } from '../src/workers/lease.ts'
 import { startStoreTotals } from '../src/workers/store-totals.ts'
 import { createApp } from './app.ts'
 import { startAuthentication } from './auth/start.ts'
+import { observedBoth } from './observed-calls.ts'
+import { tracedTables } from './traced-tables.ts'
 
 /** Requests in progress get this long when the service is told to end. */
 const GRACE_MS = 15_000
@@ -27,24 +30,26 @@ export interface RunningService {
 export const serve = async (config: Config): Promise<RunningService> => {
   const log = createLog({ level: config.logLevel, format: config.logFormat })
   const metrics = createMetrics()
+  const traces = config.otlpEndpoint === undefined ? undefined : createTraces({ endpoint: config.otlpEndpoint, serviceVersion, log })
   const stores = await openStores(config, {
     serving: true,
-    observer: metrics,
+    observer: traces ? observedBoth(metrics, traces) : metrics,
     onFinding: ({ id, label }, { check, severity, message }) =>
       log[severity === 'info' ? 'info' : 'warn']({ storage_id: id, label, check }, message),
     onWarning: (message, detail) => log.warn(detail, message),
   })
   const authentication = await startAuthentication({ ...config.auth, host: config.host }, { ...stores, log }).catch(closeAndThrow(stores))
   const deps = {
-    tables: stores.tables,
+    tables: traces ? tracedTables(stores.tables, traces, config.vast ? 'vast' : 'sqlite') : stores.tables,
     databaseEndpoints: stores.databaseEndpoints,
     checkSpace: stores.checkSpace,
     backends: stores.backends,
     clock: stores.clock,
     settings: config,
-    serviceVersion: packageJson.version,
+    serviceVersion,
     log,
     metrics,
+    ...(traces && { traces }),
     feed: new EventFeed(stores.tables),
     accesses: new AccessCounts(stores),
     request: guardedFetch({ allowedHosts: config.webhookAllowedHosts }),
@@ -98,6 +103,7 @@ export const serve = async (config: Config): Promise<RunningService> => {
       await analytics.close()
       await workers.stop()
       await stores.close()
+      await traces?.close()
       log.info({}, 'stopped')
       await log.flush()
     })()
@@ -107,6 +113,8 @@ export const serve = async (config: Config): Promise<RunningService> => {
   log.info({ url, data: config.dataDir, version: packageJson.version }, 'listening')
   return { url, stop }
 }
+
+const serviceVersion = packageJson.version
 
 const closeAndThrow =
   (stores: { close(): Promise<void> }) =>

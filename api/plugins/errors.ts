@@ -5,7 +5,7 @@ import { type ErrorCode, isTamsError, TamsError } from '../../src/core/errors.ts
 import type { Log } from '../../src/telemetry/log.ts'
 import { Refusal } from '../auth/challenge.ts'
 import { json } from '../reply.ts'
-import { requestState } from '../request-context.ts'
+import { logged } from '../request-context.ts'
 import { allowedMethods, type KnownRoute } from '../route-methods.ts'
 
 export const STATUS = {
@@ -47,9 +47,8 @@ export const errors = ({ log, clock, routes, onFailure }: ErrorOptions) =>
     onFailure?.(failure.code)
     const status = STATUS[failure.code]
     set.status = status
-    if (failure.code === 'internal') log.error({ request_id: requestState(request).id, err: error }, 'request failed')
-    else if (status >= 500)
-      log.warn({ request_id: requestState(request).id, err: failure, ...failure.detail }, 'request could not be served')
+    if (failure.code === 'internal') log.error({ ...logged(request), err: error }, 'request failed')
+    else if (status >= 500) log.warn({ ...logged(request), err: failure, ...failure.detail }, 'request could not be served')
     const headers: Record<string, string> = {}
     if (failure.code === 'unavailable' || failure.code === 'too_many_requests') headers['retry-after'] = RETRY_AFTER_SECONDS
     if (failure instanceof Refusal) Object.assign(headers, failure.headers)

@@ -190,7 +190,11 @@ export const variables = {
     help: 'Queries that take longer (ms) are logged as slow.',
   },
 
-  OTEL_EXPORTER_OTLP_ENDPOINT: { group: 'telemetry', type: as.url, help: 'Where traces are sent.' },
+  OTEL_EXPORTER_OTLP_ENDPOINT: {
+    group: 'telemetry',
+    type: as.url,
+    help: 'OTLP over HTTP: traces are sent to /v1/traces below it; without it nothing is traced.',
+  },
 } as const satisfies Record<string, Variable<unknown>>
 
 export type VariableName = keyof typeof variables

@@ -192,10 +192,16 @@ describe('compose.yaml', () => {
 
   test('pins every image, ours to this version', async () => {
     const images = Object.values(members(await compose, 'services')).map((service) => String(at(service, 'image')))
-    expect(images.length).toBe(3)
+    expect(images.length).toBe(4)
     for (const image of images) expect([image, isPinned(image)]).toEqual([image, true])
     expect(images).toContain(`vast-tams:${packageJson.version}`)
     expect([isPinned('grafana/grafana'), isPinned('grafana/grafana:latest'), isPinned('grafana/grafana:12')]).toEqual([false, false, false])
+  })
+
+  test('sends traces to one of its services, by a name of the network of all of them', async () => {
+    const services = members(await compose, 'services')
+    const endpoint = String(at(services.tams, 'environment.OTEL_EXPORTER_OTLP_ENDPOINT'))
+    expect(Object.keys(services)).toContain(new URL(endpoint).hostname)
   })
 
   test('mounts what is there, and volumes and secrets that it declares', async () => {

@@ -4,6 +4,7 @@ import path from 'node:path'
 import { createAnalytics } from '../../analytics/routes.ts'
 import { type AppDeps, createApp } from '../../api/app.ts'
 import { Authentication, type AuthenticationDeps } from '../../api/auth/authentication.ts'
+import { tracedTables } from '../../api/traced-tables.ts'
 import type { Clock } from '../../src/core/clock.ts'
 import { AccessCounts } from '../../src/domain/access-counts.ts'
 import type { Settings } from '../../src/domain/deps.ts'
@@ -14,6 +15,7 @@ import { createDiskStore } from '../../src/storage/disk/index.ts'
 import type { MediaStore } from '../../src/storage/media.ts'
 import { createLog } from '../../src/telemetry/log.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
+import type { Traces } from '../../src/telemetry/traces.ts'
 import { guardedFetch } from '../../src/workers/guarded-fetch.ts'
 import { type Answer, checkAnswer, checkHead, readAnswer } from './answers.ts'
 import { openTestTables } from './engines.ts'
@@ -89,6 +91,8 @@ export interface AppOptions {
   readonly media?: Readonly<Record<string, MediaStore>>
   /** Absent: nobody is asked for credentials. */
   readonly authentication?: Pick<AuthenticationDeps, 'oidc'>
+  /** Absent: nothing is traced. To be closed by the test. */
+  readonly traces?: Traces
   /** As of a store whose disk may be full. */
   readonly checkSpace?: () => Promise<void>
   /** Given every log line of level info and above; `errors` stays empty then. */
@@ -147,8 +151,9 @@ export const openApp = async (options: AppOptions = {}): Promise<TestApp> => {
   const deps: AppDeps = {
     ...(authentication && { authentication }),
     ...(options.checkSpace && { checkSpace: options.checkSpace }),
+    ...(options.traces && { traces: options.traces }),
     analytics,
-    tables,
+    tables: options.traces ? tracedTables(tables, options.traces, 'sqlite') : tables,
     stores,
     backends: infos.flatMap((info, index) => {
       const store = options.media?.[info.id] ?? stores[index]

@@ -1,0 +1,16 @@
+import { Elysia } from 'elysia'
+import type { Traces } from '../../src/telemetry/traces.ts'
+import { answered } from '../answered.ts'
+import { requestState } from '../request-context.ts'
+
+/** A span for each request, from before its first hook to after its answer. To be used behind what begins the request's state. */
+export const traceRequests = (traces: Traces, basePath: string) =>
+  new Elysia({ name: 'plugin.traces' })
+    .wrap((handle, request) => (given: unknown) => traces.serve(request, () => handle(given)))
+    .onRequest(function nameTrace({ request }) {
+      const traceId = traces.traceId(request)
+      if (traceId !== undefined) requestState(request).traceId = traceId
+    })
+    .onAfterResponse({ as: 'global' }, function endSpan({ request, route, set, responseValue }) {
+      traces.answered(request, answered({ request, route, set, responseValue }, basePath))
+    })

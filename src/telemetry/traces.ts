@@ -1,0 +1,140 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import {
+  type Attributes,
+  type Context,
+  isSpanContextValid,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  type TextMapGetter,
+  trace,
+} from '@opentelemetry/api'
+import { ExportResultCode, W3CTraceContextPropagator } from '@opentelemetry/core'
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
+import { resourceFromAttributes } from '@opentelemetry/resources'
+import { BatchSpanProcessor, type SpanExporter, TracerProvider } from '@opentelemetry/sdk-trace'
+import type { Log } from './log.ts'
+import type { AnsweredRequest } from './metrics.ts'
+
+export interface TraceOptions {
+  /** Of a collector: spans are posted to `v1/traces` below it as JSON (OTLP over HTTP). */
+  readonly endpoint: string
+  readonly serviceVersion: string
+  readonly log: Pick<Log, 'info' | 'warn'>
+}
+
+/** A call to another server that has just ended. */
+export interface EndedCall {
+  readonly name: string
+  readonly attributes: Attributes
+  readonly seconds: number
+  readonly failed: boolean
+}
+
+/**
+ * Spans of requests and of what is done for them, with the names of OpenTelemetry's semantic conventions. What is done for no request
+ * is not recorded, nor anything that a client may keep secret: of its URL there is only the path.
+ */
+export interface Traces {
+  /** Runs what serves a request. Its trace is the one of the header `traceparent` (https://www.w3.org/TR/trace-context/), or a new one. */
+  serve<T>(request: Request, handle: () => T): T
+  answered(request: Request, answer: Pick<AnsweredRequest, 'method' | 'route' | 'status'>): void
+  /** 32 hexadecimal digits. */
+  traceId(request: Request): string | undefined
+  /** A part of the work for a request. */
+  within<T>(name: string, attributes: Attributes, work: () => Promise<T>): Promise<T>
+  called(call: EndedCall): void
+  /** Sends what has not been sent yet, for two seconds at most. */
+  close(): Promise<void>
+}
+
+/** Where in the work for a request. What goes on after its answer, such as a timer that it has set, is no part of it. */
+interface Place {
+  readonly context: Context
+  readonly request: Span
+}
+
+const CLOSE_MS = 2000
+const SERVER_ERROR = 500
+
+export const createTraces = ({ endpoint, serviceVersion, log }: TraceOptions): Traces => {
+  const exporter = new OTLPTraceExporter({ url: `${endpoint.replace(/\/+$/, '')}/v1/traces` })
+  const provider = new TracerProvider({
+    resource: resourceFromAttributes({ 'service.name': 'vast-tams', 'service.version': serviceVersion }),
+    spanProcessors: [new BatchSpanProcessor({ exporter: reporting(exporter, log) })],
+  })
+  const tracer = provider.getTracer('vast-tams', serviceVersion)
+  const propagator = new W3CTraceContextPropagator()
+  const current = new AsyncLocalStorage<Place>()
+  const spans = new WeakMap<Request, Span>()
+  return {
+    serve(request, handle) {
+      const parent = propagator.extract(ROOT_CONTEXT, request.headers, headerGetter)
+      const { pathname, protocol } = new URL(request.url)
+      const attributes = { 'http.request.method': request.method, 'url.path': pathname, 'url.scheme': protocol.slice(0, -1) }
+      const span = tracer.startSpan(request.method, { kind: SpanKind.SERVER, attributes }, parent)
+      spans.set(request, span)
+      return current.run({ context: trace.setSpan(parent, span), request: span }, handle)
+    },
+    answered(request, { method, route, status }) {
+      const span = spans.get(request)
+      if (!span) return
+      if (route !== 'unmatched') span.updateName(`${method} ${route}`).setAttribute('http.route', route)
+      span.setAttribute('http.response.status_code', status)
+      if (status >= SERVER_ERROR) span.setAttribute('error.type', String(status)).setStatus({ code: SpanStatusCode.ERROR })
+      span.end()
+    },
+    traceId(request) {
+      const context = spans.get(request)?.spanContext()
+      return context && isSpanContextValid(context) ? context.traceId : undefined
+    },
+    async within(name, attributes, work) {
+      const place = current.getStore()
+      if (!place?.request.isRecording()) return work()
+      const span = tracer.startSpan(name, { attributes }, place.context)
+      try {
+        return await current.run({ ...place, context: trace.setSpan(place.context, span) }, work)
+      } catch (error) {
+        span.setStatus({ code: SpanStatusCode.ERROR })
+        throw error
+      } finally {
+        span.end()
+      }
+    },
+    called({ name, attributes, seconds, failed }) {
+      const place = current.getStore()
+      if (!place?.request.isRecording()) return
+      const endTime = performance.timeOrigin + performance.now()
+      const span = tracer.startSpan(name, { kind: SpanKind.CLIENT, attributes, startTime: endTime - seconds * 1000 }, place.context)
+      if (failed) span.setStatus({ code: SpanStatusCode.ERROR })
+      span.end(endTime)
+    },
+    async close() {
+      await Promise.race([provider.shutdown().catch(() => {}), Bun.sleep(CLOSE_MS)])
+    },
+  }
+}
+
+const headerGetter: TextMapGetter<Headers> = {
+  get: (headers, name) => headers.get(name) ?? undefined,
+  keys: (headers) => [...headers.keys()],
+}
+
+/** Says once that spans are lost, and once that they are not any more. */
+const reporting = (exporter: SpanExporter, log: TraceOptions['log']): SpanExporter => {
+  let failing = false
+  return {
+    export(spans, done) {
+      exporter.export(spans, (result) => {
+        const failed = result.code !== ExportResultCode.SUCCESS
+        if (failed && !failing) log.warn({ err: result.error }, 'traces cannot be sent')
+        if (!failed && failing) log.info({}, 'traces are sent again')
+        failing = failed
+        done({ code: ExportResultCode.SUCCESS })
+      })
+    },
+    forceFlush: async () => exporter.forceFlush?.(),
+    shutdown: () => exporter.shutdown(),
+  }
+}
