@@ -4,9 +4,8 @@ import type { Config } from '../src/config.ts'
 import { AccessCounts } from '../src/domain/access-counts.ts'
 import { EventFeed } from '../src/domain/event-feed.ts'
 import { openStores } from '../src/open-stores.ts'
-import { createLog } from '../src/telemetry/log.ts'
+import { createLog, type Log } from '../src/telemetry/log.ts'
 import { createMetrics } from '../src/telemetry/metrics.ts'
-import { createTraces } from '../src/telemetry/traces.ts'
 import { startAccessFlush } from '../src/workers/access-flush.ts'
 import { guardedFetch } from '../src/workers/guarded-fetch.ts'
 import { startWorkers } from '../src/workers/index.ts'
@@ -30,7 +29,7 @@ export interface RunningService {
 export const serve = async (config: Config): Promise<RunningService> => {
   const log = createLog({ level: config.logLevel, format: config.logFormat })
   const metrics = createMetrics()
-  const traces = config.otlpEndpoint === undefined ? undefined : createTraces({ endpoint: config.otlpEndpoint, serviceVersion, log })
+  const traces = config.otlpEndpoint === undefined ? undefined : await openTraces(config.otlpEndpoint, log)
   const stores = await openStores(config, {
     serving: true,
     observer: traces ? observedBoth(metrics, traces) : metrics,
@@ -115,6 +114,10 @@ export const serve = async (config: Config): Promise<RunningService> => {
 }
 
 const serviceVersion = packageJson.version
+
+// OpenTelemetry takes as long to load as the rest of the telemetry: only where it is used.
+const openTraces = async (endpoint: string, log: Log) =>
+  (await import('../src/telemetry/traces.ts')).createTraces({ endpoint, serviceVersion, log })
 
 const closeAndThrow =
   (stores: { close(): Promise<void> }) =>

@@ -5,47 +5,8 @@ import { createLog } from '../../src/telemetry/log.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { createTraces, type Traces } from '../../src/telemetry/traces.ts'
 import { openApp } from '../support/app.ts'
+import { attribute, startCollector } from '../support/collector.ts'
 import { createFlow } from '../support/fixtures.ts'
-
-interface Sent {
-  readonly traceId: string
-  readonly spanId: string
-  readonly parentSpanId?: string
-  readonly name: string
-  readonly kind: number
-  readonly status: { readonly code: number }
-  readonly attributes: readonly { readonly key: string; readonly value: Readonly<Record<string, string | number>> }[]
-}
-
-/** A collector that keeps what it is sent, and refuses it while `refusing`. */
-const startCollector = () => {
-  const bodies: string[] = []
-  const paths: string[] = []
-  const state = { refusing: false }
-  const server = Bun.serve({
-    port: 0,
-    hostname: '127.0.0.1',
-    async fetch(request) {
-      paths.push(new URL(request.url).pathname)
-      const body = await request.text()
-      if (state.refusing) return new Response(null, { status: 400 })
-      bodies.push(body)
-      return Response.json({})
-    },
-  })
-  return {
-    state,
-    paths,
-    text: () => bodies.join('\n'),
-    spans: (): readonly Sent[] =>
-      bodies.flatMap((body) => {
-        const { resourceSpans } = JSON.parse(body) as { resourceSpans: { scopeSpans: { spans: Sent[] }[] }[] }
-        return resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap(({ spans }) => spans))
-      }),
-    endpoint: `http://127.0.0.1:${server.port}`,
-    stop: () => server.stop(true),
-  }
-}
 
 const [SERVER, CLIENT] = [2, 3]
 const ERROR = 2
@@ -88,8 +49,6 @@ const open = async () => {
 /** Ids as `traceparent` has them: trace and caller's span. */
 const caller = (n: number) => ({ trace: n.toString(16).padStart(32, '1'), span: n.toString(16).padStart(16, '2') })
 const traced = (n: number) => ({ traceparent: `00-${caller(n).trace}-${caller(n).span}-01` })
-
-const attribute = (span: Sent | undefined, key: string) => Object.values(span?.attributes.find((each) => each.key === key)?.value ?? {})[0]
 
 test('a request is a span by the template of its route, in the trace of its caller, and its transactions are in it', async () => {
   const { collector, traces, app, fetched } = await open()
