@@ -1,10 +1,6 @@
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
+import { describe, expect, test } from 'bun:test'
 import { TamsClient } from '../../src/cli/client.ts'
 import { connectionOf } from '../../src/cli/connection.ts'
-import { runTams } from '../support/service-process.ts'
 
 describe('credentials for a service', () => {
   test.each([
@@ -33,38 +29,4 @@ describe('credentials for a service', () => {
       ['tams.example.com/media/o', null],
     ])
   })
-})
-
-describe('tams users and tams tokens', () => {
-  let dataDir: string
-  beforeAll(async () => {
-    dataDir = await mkdtemp(path.join(tmpdir(), 'tams-cli-'))
-  })
-  afterAll(() => rm(dataDir, { recursive: true, force: true }))
-
-  const tams = (args: readonly string[], stdin = '') => runTams(dataDir, args, { stdin })
-
-  test('keep who may log in, with passwords from standard input and tokens shown once', async () => {
-    expect(await tams(['users', 'add', 'ann', '--scope', 'read', '--scope', 'write'], 'correct horse battery\n')).toMatchObject({ code: 0 })
-    expect(await tams(['users', 'add', 'bob', '--scope', 'read'], 'short\n')).toMatchObject({
-      code: 1,
-      stderr: expect.stringContaining('12'),
-    })
-    expect(await tams(['users', 'add', 'bob', '--scope', 'read'])).toMatchObject({
-      code: 1,
-      stderr: expect.stringContaining('no password'),
-    })
-    expect(await tams(['users', 'add', 'bob', '--scope', 'root'], 'correct horse battery\n')).toMatchObject({ code: 2 })
-    expect(await tams(['users', 'disable', 'ann'])).toMatchObject({ code: 0 })
-    const users = JSON.parse((await tams(['users', 'list', '--json'])).stdout)
-    expect(users).toMatchObject([{ name: 'ann', scopes: ['read', 'write'], disabled: true }])
-    const made = await tams(['tokens', 'create', 'robot', '--scope', 'read', '--user', 'ann', '--days', '3'])
-    expect(made.stdout).toMatch(/^tams_[\w-]{43}\n$/)
-    const { stdout } = await tams(['tokens', 'list', '--json'])
-    expect(stdout).not.toContain(made.stdout.trim())
-    const [token] = JSON.parse(stdout)
-    expect(token).toMatchObject({ name: 'robot', user_name: 'ann', revoked: false })
-    expect(await tams(['tokens', 'revoke', token.id])).toMatchObject({ code: 0 })
-    expect((await tams(['tokens', 'list'])).stdout).toContain('revoked')
-  }, 120_000)
 })

@@ -1,6 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'bun:test'
 import { systemClock } from '../../../src/core/clock.ts'
-import { EventFeed } from '../../../src/domain/event-feed.ts'
 import type { Row } from '../../../src/storage/schema.ts'
 import { tableFacts } from '../../../src/storage/table-facts.ts'
 import type { Tables } from '../../../src/storage/tables.ts'
@@ -9,13 +8,9 @@ import type { VastTables } from '../../../src/storage/vast/index.ts'
 import { collected } from '../../../src/storage/vast/merged-queries.ts'
 import { SnapshotSource } from '../../../src/storage/vast/snapshot-source.ts'
 import { createLog } from '../../../src/telemetry/log.ts'
-import { createMetrics } from '../../../src/telemetry/metrics.ts'
-import { guardedFetch } from '../../../src/workers/guarded-fetch.ts'
-import { startWorkers } from '../../../src/workers/index.ts'
 import { runWorkers, type Worker } from '../../../src/workers/worker.ts'
 import { flowRow, logEntry } from '../../contract/table-rows.ts'
 import { type Emulator, startEmulator } from '../../emulators/vast/index.ts'
-import { testSettings } from '../../support/app.ts'
 import { openReplicas } from './stores.ts'
 
 let emulator: Emulator
@@ -75,7 +70,6 @@ test('a write is seen by the watch of its store before it settles for the caller
   expect(one.watch.seen('objects')).toBe(objects)
 })
 
-const DAY_MS = 86_400_000
 const log = createLog({ level: 'silent', format: 'json', destination: { write: () => undefined } })
 
 /** A worker that looks into the table at each step. */
@@ -111,36 +105,5 @@ test('workers ask nothing while the tables that they watch stay as they are, and
   expect(requests() - before).toBeLessThanOrEqual(6)
   await putFlow(one, 'wakes')
   await untilSteps(stepsBefore + 1)
-  await workers.stop()
-})
-
-test('a process in which nothing happens makes a handful of requests in a second', async () => {
-  const [one] = await twoStores()
-  const feed = new EventFeed(one)
-  const listening = new AbortController()
-  const workers = startWorkers({
-    tables: one,
-    clock,
-    log,
-    backends: [],
-    settings: testSettings,
-    serviceVersion: 'test',
-    request: guardedFetch({ allowedHosts: [] }),
-    baseUrl: 'http://store.example.com',
-    metrics: createMetrics(),
-    eventRetentionMs: DAY_MS,
-    auditRetentionMs: DAY_MS,
-    softDeleteRetentionMs: DAY_MS,
-  })
-  const listener = feed.next(0n, DAY_MS, listening.signal)
-  // All of them have their leases and have looked.
-  await Bun.sleep(1500)
-  const before = requests()
-  await Bun.sleep(2000)
-  // Two looks of the watch each second, and those who look by time: it was 130.
-  expect(requests() - before).toBeLessThanOrEqual(20)
-  listening.abort()
-  await listener
-  feed.close()
   await workers.stop()
 })

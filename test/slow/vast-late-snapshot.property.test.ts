@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { and, eq } from '../../../src/core/predicate.ts'
-import { TimeRange } from '../../../src/core/time-range.ts'
-import type { WriteTx } from '../../../src/storage/tables.ts'
-import { flowRow } from '../../contract/table-rows.ts'
-import { type Emulator, startEmulator } from '../../emulators/vast/index.ts'
-import { addFlow, addSegments, openWatched, pageOf, type ShownPage } from './pages.ts'
+import { and, eq } from '../../src/core/predicate.ts'
+import { TimeRange } from '../../src/core/time-range.ts'
+import type { WriteTx } from '../../src/storage/tables.ts'
+import { flowRow } from '../contract/table-rows.ts'
+import { type Emulator, startEmulator } from '../emulators/vast/index.ts'
+import { addFlow, addSegments, openWatched, pageOf, type ShownPage } from '../storage/vast/pages.ts'
 
 let emulator: Emulator
 let stores = 0
