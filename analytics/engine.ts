@@ -251,7 +251,7 @@ const timedOut = (timeoutMs: number): TamsError => new TamsError('timeout', `The
 
 /** `unprocessable` where the database ran out of the memory it may use, undefined for anything else. */
 export const memoryFailure = (error: unknown): TamsError | undefined =>
-  error instanceof Error && /Out of Memory Error|failed to (allocate|pin)/i.test(error.message)
+  error instanceof Error && /Out of Memory Error|failed to (allocate|pin)|could not allocate/i.test(error.message)
     ? new TamsError('unprocessable', 'The query needs more memory than analytics may use; narrow it by filters', { cause: error })
     : undefined
 

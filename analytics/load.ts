@@ -375,9 +375,17 @@ const appendTexts = (appender: DuckDBAppender, type: DuckDBType, texts: readonly
 /** A new table of keys of objects, its only column, which grows by up to `CHUNK_ROWS` of them at a time; to be closed. */
 export const openKeyTable = async (engine: Engine, name: string) => {
   const table = `${LOADED}.${quoteName(name)}`
+  const drop = () => engine.run(`drop table if exists ${table}`)
   const connection = await engine.connect()
-  await engine.run(`create table ${table} (${OBJECT_KEY} UUID)`)
-  const appender = await connection.createAppender(name, LOADED)
+  const open = async (): Promise<DuckDBAppender> => {
+    await engine.run(`create table ${table} (${OBJECT_KEY} UUID)`)
+    return connection.createAppender(name, LOADED)
+  }
+  const appender = await open().catch(async (error: unknown) => {
+    connection.disconnectSync()
+    await drop()
+    throw error
+  })
   return {
     append(keys: Int32Array<ArrayBuffer>): void {
       const chunk = DuckDBDataChunk.create([UUID], keys.length / WORDS)
@@ -385,9 +393,12 @@ export const openKeyTable = async (engine: Engine, name: string) => {
       appender.appendDataChunk(chunk)
     },
     close(): void {
-      appender.closeSync()
-      connection.disconnectSync()
+      try {
+        appender.closeSync()
+      } finally {
+        connection.disconnectSync()
+      }
     },
-    drop: () => engine.run(`drop table if exists ${table}`),
+    drop,
   }
 }

@@ -1,4 +1,4 @@
-import type { Engine, Query } from './engine.ts'
+import { type Engine, memoryFailure, type Query } from './engine.ts'
 import { CHUNK_ROWS, openKeyTable } from './load.ts'
 import { WORDS } from './object-keys.ts'
 
@@ -9,7 +9,7 @@ const BITS_OF_WORD = 5
 /**
  * Keeps, of the keys of objects that a SELECT gives as its only column, those that were (nearly surely) there before, as the column
  * `object` of the table `name`: every key that comes more than once, and some that come once. Grouping the few rows that have one of
- * them takes far less time and memory than grouping all. Gives the number of rows.
+ * them takes far less time and memory than grouping all. Gives the number of rows. Throws what `Engine.query` does.
  */
 export const keepRepeatedKeys = async (engine: Engine, name: string, query: Omit<Query, 'maxRows'>): Promise<number> => {
   const table = await openKeyTable(engine, name)
@@ -28,7 +28,7 @@ export const keepRepeatedKeys = async (engine: Engine, name: string, query: Omit
     return kept
   } catch (error) {
     await table.drop()
-    throw error
+    throw memoryFailure(error) ?? error
   }
 }
 

@@ -37,9 +37,12 @@ export const serve = async (config: Config): Promise<RunningService> => {
       log[severity === 'info' ? 'info' : 'warn']({ storage_id: id, label, check }, message),
     onWarning: (message, detail) => log.warn(detail, message),
   })
-  const authentication = await startAuthentication({ ...config.auth, host: config.host }, { ...stores, log }).catch(closeAndThrow(stores))
+  const tables = traces ? tracedTables(stores.tables, traces, config.vast ? 'vast' : 'sqlite') : stores.tables
+  const authentication = await startAuthentication({ ...config.auth, host: config.host }, { ...stores, tables, log }).catch(
+    closeAndThrow(stores),
+  )
   const deps = {
-    tables: traces ? tracedTables(stores.tables, traces, config.vast ? 'vast' : 'sqlite') : stores.tables,
+    tables,
     databaseEndpoints: stores.databaseEndpoints,
     checkSpace: stores.checkSpace,
     backends: stores.backends,
@@ -53,7 +56,7 @@ export const serve = async (config: Config): Promise<RunningService> => {
     accesses: new AccessCounts(stores),
     request: guardedFetch({ allowedHosts: config.webhookAllowedHosts }),
   }
-  const analytics = createAnalytics({ tables: stores.tables, clock: stores.clock, options: config.analytics, log })
+  const analytics = createAnalytics({ tables, clock: stores.clock, options: config.analytics, log })
   const app = createApp({
     ...deps,
     analytics,

@@ -3,10 +3,13 @@ import type { Traces } from '../../src/telemetry/traces.ts'
 import { answered } from '../answered.ts'
 import { requestState } from '../request-context.ts'
 
-/** A span for each request, from before its first hook to after its answer. To be used behind what begins the request's state. */
+/**
+ * A span for each request, from before its first hook until there is an answer. To be used behind what begins the request's state. Not of
+ * preflights, which are answered before any route is looked for: no hook would end theirs.
+ */
 export const traceRequests = (traces: Traces, basePath: string) =>
   new Elysia({ name: 'plugin.traces' })
-    .wrap((handle, request) => (given: unknown) => traces.serve(request, () => handle(given)))
+    .wrap((handle, request) => (request.method === 'OPTIONS' ? handle : (given: unknown) => traces.serve(request, () => handle(given))))
     .onRequest(function nameTrace({ request }) {
       const traceId = traces.traceId(request)
       if (traceId !== undefined) requestState(request).traceId = traceId

@@ -71,16 +71,16 @@ export const createTraces = ({ endpoint, serviceVersion, log }: TraceOptions): T
   return {
     serve(request, handle) {
       const parent = propagator.extract(ROOT_CONTEXT, request.headers, headerGetter)
-      const { pathname, protocol } = new URL(request.url)
-      const attributes = { 'http.request.method': request.method, 'url.path': pathname, 'url.scheme': protocol.slice(0, -1) }
-      const span = tracer.startSpan(request.method, { kind: SpanKind.SERVER, attributes }, parent)
+      const span = tracer.startSpan('HTTP', { kind: SpanKind.SERVER, attributes: partsOf(request.url) }, parent)
       spans.set(request, span)
       return current.run({ context: trace.setSpan(parent, span), request: span }, handle)
     },
     answered(request, { method, route, status }) {
       const span = spans.get(request)
       if (!span) return
-      if (route !== 'unmatched') span.updateName(`${method} ${route}`).setAttribute('http.route', route)
+      const known = method === 'other' ? '_OTHER' : method
+      span.updateName(route === 'unmatched' ? known : `${known} ${route}`).setAttribute('http.request.method', known)
+      if (route !== 'unmatched') span.setAttribute('http.route', route)
       span.setAttribute('http.response.status_code', status)
       if (status >= SERVER_ERROR) span.setAttribute('error.type', String(status)).setStatus({ code: SpanStatusCode.ERROR })
       span.end()
@@ -105,7 +105,8 @@ export const createTraces = ({ endpoint, serviceVersion, log }: TraceOptions): T
     called({ name, attributes, seconds, failed }) {
       const place = current.getStore()
       if (!place?.request.isRecording()) return
-      const endTime = performance.timeOrigin + performance.now()
+      // By the clock that the other spans go by.
+      const endTime = Date.now()
       const span = tracer.startSpan(name, { kind: SpanKind.CLIENT, attributes, startTime: endTime - seconds * 1000 }, place.context)
       if (failed) span.setStatus({ code: SpanStatusCode.ERROR })
       span.end(endTime)
@@ -114,6 +115,16 @@ export const createTraces = ({ endpoint, serviceVersion, log }: TraceOptions): T
       await Promise.race([provider.shutdown().catch(() => {}), Bun.sleep(CLOSE_MS)])
     },
   }
+}
+
+// Not by `URL`: what a client sends as its host need not make one, and is refused later.
+const partsOf = (url: string): Attributes => {
+  const host = url.indexOf('//') + 2
+  const path = url
+    .slice(Math.max(url.indexOf('/', host), host))
+    .split(/[?#]/, 1)
+    .join()
+  return { 'url.scheme': url.slice(0, url.indexOf(':')), 'url.path': path }
 }
 
 const headerGetter: TextMapGetter<Headers> = {

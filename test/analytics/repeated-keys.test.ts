@@ -50,12 +50,21 @@ describe('keys that come more than once', () => {
     await engine.run(`drop table ${LOADED}.none`)
   })
 
+  test('are refused with `unprocessable` where memory does not suffice, and leave room for the next', async () => {
+    const small = await Engine.open({ memoryLimitMiB: 24, threads: 1, concurrency: 1 })
+    const twice = 'select md5((i % 2000000)::varchar)::uuid as object from range(4000000) t(i)'
+    for (let n = 0; n < 2; n++)
+      await expect(keepRepeatedKeys(small, 'large', { sql: twice, timeoutMs: 60_000 })).rejects.toMatchObject({ code: 'unprocessable' })
+    expect(await keepRepeatedKeys(small, 'small', { sql: 'select uuid() as object', ...TIMEOUT })).toBe(0)
+    small.close()
+  }, 60_000)
+
   test('leave nothing behind where the query is given up, fails or takes too long', async () => {
     const abort = new AbortController()
     const reason = new Error('enough')
     const endless = `select md5((i % 1000)::varchar)::uuid as object from range(100000000000) t(i)`
     const given = keepRepeatedKeys(engine, 'aborted', { sql: endless, timeoutMs: 60_000, signal: abort.signal })
-    abort.abort(reason)
+    setTimeout(() => abort.abort(reason), 50)
     expect(await given.catch((error: unknown) => error)).toBe(reason)
     await expect(keepRepeatedKeys(engine, 'late', { sql: endless, timeoutMs: 50 })).rejects.toMatchObject({ code: 'timeout' })
     const failing = `select case when i = 50000 then error('broken')::uuid else md5(i::varchar)::uuid end as object from range(100000) t(i)`

@@ -50,7 +50,7 @@ test('the spans of requests side by side and of their calls to VAST reach the co
     const transactions = own.filter(({ kind, parentSpanId }) => kind === INTERNAL && parentSpanId === request.spanId)
     expect(transactions.map(({ name }) => name)).toContain(request.name.startsWith('GET') ? 'database read' : 'database write')
   }
-  // Reads ask for themselves; writes that share a transaction share its requests.
+  // Those that share a transaction share its calls, which are in one of their traces.
   const calls = spans.filter(({ kind }) => kind === CLIENT)
   const parents = new Map(spans.map((span) => [span.spanId, span.name]))
   expect(calls.length).toBeGreaterThanOrEqual(2 * flows.length)

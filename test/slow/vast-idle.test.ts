@@ -18,8 +18,8 @@ afterAll(() => emulator.close())
 const requests = (): number => [...emulator.requests.values()].reduce((sum, count) => sum + count, 0)
 
 test('a process in which nothing happens makes a handful of requests in a second', async () => {
-  const [one] = await openReplicas(emulator, 1)
-  if (!one) throw new Error('no replica')
+  const [one, other] = await openReplicas(emulator, 2)
+  if (!one || !other) throw new Error('two replicas')
   const feed = new EventFeed(one)
   const listening = new AbortController()
   const workers = startWorkers({
@@ -47,5 +47,5 @@ test('a process in which nothing happens makes a handful of requests in a second
   await listener
   feed.close()
   await workers.stop()
-  await one.close()
+  await Promise.all([one.close(), other.close()])
 }, 60_000)
