@@ -10,12 +10,13 @@ import {
   type TextMapGetter,
   trace,
 } from '@opentelemetry/api'
-import { ExportResultCode, W3CTraceContextPropagator } from '@opentelemetry/core'
+import { W3CTraceContextPropagator } from '@opentelemetry/core'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import { resourceFromAttributes } from '@opentelemetry/resources'
-import { BatchSpanProcessor, type SpanExporter, TracerProvider } from '@opentelemetry/sdk-trace'
+import { BatchSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace'
 import type { Log } from './log.ts'
 import type { AnsweredRequest } from './metrics.ts'
+import { reporting } from './reporting-exporter.ts'
 
 export interface TraceOptions {
   /** Of a collector: spans are posted to `v1/traces` below it as JSON (OTLP over HTTP). */
@@ -130,22 +131,4 @@ const partsOf = (url: string): Attributes => {
 const headerGetter: TextMapGetter<Headers> = {
   get: (headers, name) => headers.get(name) ?? undefined,
   keys: (headers) => [...headers.keys()],
-}
-
-/** Says once that spans are lost, and once that they are not any more. */
-const reporting = (exporter: SpanExporter, log: TraceOptions['log']): SpanExporter => {
-  let failing = false
-  return {
-    export(spans, done) {
-      exporter.export(spans, (result) => {
-        const failed = result.code !== ExportResultCode.SUCCESS
-        if (failed && !failing) log.warn({ err: result.error }, 'traces cannot be sent')
-        if (!failed && failing) log.info({}, 'traces are sent again')
-        failing = failed
-        done({ code: ExportResultCode.SUCCESS })
-      })
-    },
-    forceFlush: async () => exporter.forceFlush?.(),
-    shutdown: () => exporter.shutdown(),
-  }
 }
