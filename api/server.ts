@@ -14,6 +14,7 @@ import { startStoreTotals } from '../src/workers/store-totals.ts'
 import { createApp } from './app.ts'
 import { startAuthentication } from './auth/start.ts'
 import { observedBoth } from './observed-calls.ts'
+import { isServerFailure } from './plugins/errors.ts'
 import { tracedTables } from './traced-tables.ts'
 
 /** Requests in progress get this long when the service is told to end. */
@@ -120,7 +121,7 @@ const serviceVersion = packageJson.version
 
 // OpenTelemetry takes as long to load as the rest of the telemetry: only where it is used.
 const openTraces = async (endpoint: string, log: Log) =>
-  (await import('../src/telemetry/traces.ts')).createTraces({ endpoint, serviceVersion, log })
+  (await import('../src/telemetry/traces.ts')).createTraces({ endpoint, serviceVersion, isFailure: isServerFailure, log })
 
 const closeAndThrow =
   (stores: { close(): Promise<void> }) =>

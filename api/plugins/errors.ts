@@ -29,6 +29,9 @@ export const STATUS = {
   storage_full: 507,
 } satisfies Record<ErrorCode, number>
 
+/** Not an answer to what a client has asked for: the service, or what it depends on, is at fault. */
+export const isServerFailure = (error: unknown): boolean => !isTamsError(error) || STATUS[error.code] >= 500
+
 const RETRY_AFTER_SECONDS = '5'
 
 export interface ErrorOptions {

@@ -22,6 +22,8 @@ export interface TraceOptions {
   /** Of a collector: spans are posted to `v1/traces` below it as JSON (OTLP over HTTP). */
   readonly endpoint: string
   readonly serviceVersion: string
+  /** Whether the service is at fault, and not what a client has asked for. */
+  readonly isFailure: (error: unknown) => boolean
   readonly log: Pick<Log, 'info' | 'warn'>
 }
 
@@ -59,7 +61,7 @@ interface Place {
 const CLOSE_MS = 2000
 const SERVER_ERROR = 500
 
-export const createTraces = ({ endpoint, serviceVersion, log }: TraceOptions): Traces => {
+export const createTraces = ({ endpoint, serviceVersion, isFailure, log }: TraceOptions): Traces => {
   const exporter = new OTLPTraceExporter({ url: `${endpoint.replace(/\/+$/, '')}/v1/traces` })
   const provider = new TracerProvider({
     resource: resourceFromAttributes({ 'service.name': 'vast-tams', 'service.version': serviceVersion }),
@@ -97,7 +99,7 @@ export const createTraces = ({ endpoint, serviceVersion, log }: TraceOptions): T
       try {
         return await current.run({ ...place, context: trace.setSpan(place.context, span) }, work)
       } catch (error) {
-        span.setStatus({ code: SpanStatusCode.ERROR })
+        if (isFailure(error)) span.setStatus({ code: SpanStatusCode.ERROR })
         throw error
       } finally {
         span.end()

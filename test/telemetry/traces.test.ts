@@ -1,7 +1,9 @@
 import { afterEach, expect, test } from 'bun:test'
 import { connect } from 'node:net'
 import { observedBoth } from '../../api/observed-calls.ts'
+import { isServerFailure } from '../../api/plugins/errors.ts'
 import { tracedTables } from '../../api/traced-tables.ts'
+import { notFound, TamsError } from '../../src/core/errors.ts'
 import { createLog } from '../../src/telemetry/log.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { createTraces, type Traces } from '../../src/telemetry/traces.ts'
@@ -31,7 +33,7 @@ const open = async () => {
     if (msg === 'request') waiting.get(pathOf(url))?.()
   }
   const log = createLog({ level: 'info', format: 'json', destination: { write: onLog } })
-  const traces = createTraces({ endpoint: `${collector.endpoint}/`, serviceVersion: '1.2.3', log })
+  const traces = createTraces({ endpoint: `${collector.endpoint}/`, serviceVersion: '1.2.3', isFailure: isServerFailure, log })
   const app = await openApp({ traces, onLog })
   ending.push(app.close)
   /** The answer, once the service is done with the request too: its line is written and its span has ended. */
@@ -197,6 +199,17 @@ test('preflights are answered, and are no span', async () => {
   expect(collector.spans()).toEqual([])
 })
 
+test('a transaction in which a client’s wish is refused has not failed, one that the store could not carry out has', async () => {
+  const { collector, traces } = await open()
+  const request = new Request('http://x/flows')
+  await traces.serve(request, async () => {
+    for (const error of [notFound('flow f'), new TamsError('conflict', 'no'), new TamsError('unavailable', 'away')])
+      expect(await traces.within('database write', {}, () => Promise.reject(error)).catch((thrown: unknown) => thrown)).toBe(error)
+  })
+  await traces.close()
+  expect(collector.spans().map(({ status }) => status.code)).toEqual([0, 0, ERROR])
+})
+
 test('a collector that refuses is named once in the log and keeps nobody waiting', async () => {
   const { collector, traces, fetched, lines } = await open()
   collector.state.refusing = true
@@ -211,7 +224,7 @@ test('without a collector that listens, closing ends all the same', async () => 
   const log = createLog({ level: 'info', format: 'json', destination: { write: (line) => void lines.push(line) } })
   const collector = startCollector()
   await collector.stop()
-  const traces: Traces = createTraces({ endpoint: collector.endpoint, serviceVersion: '1', log })
+  const traces: Traces = createTraces({ endpoint: collector.endpoint, serviceVersion: '1', isFailure: isServerFailure, log })
   const request = new Request('http://x/')
   traces.serve(request, () => {})
   traces.answered(request, { method: 'GET', route: '/', status: 200 })
