@@ -42,10 +42,15 @@ export interface Loaded {
   readonly hides?: boolean | undefined
 }
 
+export interface QueryOrder extends Omit<Query, 'signal'> {
+  /** See `Plan.pairs`. */
+  readonly pairs?: string | undefined
+}
+
 /** What the engine's thread is asked for, and what it answers. */
 export interface Calls {
   open: { readonly asks: EngineOptions; readonly answers: null }
-  query: { readonly asks: Omit<Query, 'signal'>; readonly answers: ResultTable }
+  query: { readonly asks: QueryOrder; readonly answers: ResultTable }
   parse: { readonly asks: string; readonly answers: unknown }
   memoryBytes: { readonly asks: null; readonly answers: number }
   /** Followed by `batch` messages and an `end`. */

@@ -2,12 +2,14 @@ import { isTamsError } from '../src/core/errors.ts'
 import { yieldToOtherThreads } from '../src/core/thread-priority.ts'
 import { type PackedBatch, unpackBatch } from './batch-transfer.ts'
 import { Engine, LOADED, memoryFailure } from './engine.ts'
-import type { Calls, DeriveOrder, EngineAnswer, EngineRequest, Failure, Loaded, LoadOrder, Method } from './engine-protocol.ts'
+import type { Calls, DeriveOrder, EngineAnswer, EngineRequest, Failure, Loaded, LoadOrder, Method, QueryOrder } from './engine-protocol.ts'
 import { FlowIndex } from './flow-index.ts'
 import { ParquetWriter } from './formats/parquet.ts'
 import { type DerivedColumn, type LoadedTable, load } from './load.ts'
+import { sumPairs } from './pair-sums.ts'
 import { quoteName } from './quote-name.ts'
 import { keepRepeatedKeys } from './repeated-keys.ts'
+import type { ResultTable } from './result.ts'
 
 // The thread that DuckDB is used from: copying batches into tables and turning result chunks into rows would hold up requests.
 
@@ -85,7 +87,7 @@ const carryOut = async (call: Call): Promise<Calls[Method]['answers']> => {
       engine = await Engine.open(call.asks)
       return null
     case 'query':
-      return abortable(call.id, (signal) => opened().query({ ...call.asks, signal }))
+      return abortable(call.id, (signal) => answerQuery(call.asks, signal))
     case 'derive':
       return abortable(call.id, (signal) => deriveTable(call.asks, signal))
     case 'parse':
@@ -159,6 +161,13 @@ const loadTable = async (id: number, { name, columns, flow, idsUpTo = 0 }: LoadO
   } finally {
     loads.delete(id)
   }
+}
+
+const answerQuery = async ({ pairs, ...query }: QueryOrder, signal: AbortSignal): Promise<ResultTable> => {
+  if (pairs === undefined) return opened().query({ ...query, signal })
+  const { views = {}, timeoutMs } = query
+  const sums = await sumPairs(opened(), { sql: pairs, views, timeoutMs, signal })
+  return opened().query({ ...query, parameters: { ...query.parameters, ...sums }, signal })
 }
 
 const deriveTable = async ({ name, repeated, ...query }: DeriveOrder, signal: AbortSignal): Promise<Loaded> => {

@@ -4,6 +4,7 @@ import {
   DOUBLE,
   DuckDBBlobValue,
   type DuckDBConnection,
+  type DuckDBDataChunk,
   DuckDBDecimalType,
   DuckDBDecimalValue,
   DuckDBInstance,
@@ -69,6 +70,7 @@ interface Stop {
 export class Engine {
   private readonly waiting: (() => void)[] = []
   private running = 0
+  private reserved = 0
 
   private constructor(
     private readonly instance: DuckDBInstance,
@@ -121,11 +123,15 @@ export class Engine {
   }
 
   /**
-   * Gives the only column of a SELECT, of a type with four words of 32 bits and without nulls, as DuckDB lays it out: some rows while the
-   * next are made.
+   * Gives the rows of a SELECT without nulls to `take`, some while the next are made, and then has `finish` make something of them: long
+   * work pauses now and then.
    */
-  async eachWords(query: Omit<Query, 'maxRows'>, work: (words: Int32Array) => void): Promise<void> {
-    await this.onConnection(query, async (connection, stop) => {
+  async eachChunk<T>(
+    query: Omit<Query, 'maxRows'>,
+    take: (chunk: RawChunk) => void,
+    finish: (pause: () => Promise<void>) => Promise<T>,
+  ): Promise<T> {
+    return this.onConnection(query, async (connection, stop) => {
       const prepared = await connection.prepare(query.sql)
       try {
         if (query.parameters) bind(prepared, query.parameters)
@@ -134,8 +140,7 @@ export class Engine {
         try {
           for (let chunk = await next; chunk && chunk.rowCount > 0 && stop.reason === undefined; chunk = await next) {
             next = result.fetchChunk()
-            const { buffer, byteOffset } = duckdb.vector_get_data(duckdb.data_chunk_get_vector(chunk.chunk, 0), chunk.rowCount * WORDS * 4)
-            work(new Int32Array(buffer, byteOffset, chunk.rowCount * WORDS))
+            take(new RawChunk(chunk))
           }
         } finally {
           // Nothing may be made for a query that has ended.
@@ -144,7 +149,22 @@ export class Engine {
       } finally {
         prepared.destroySync()
       }
+      const pause = async (): Promise<void> => {
+        await new Promise((resolve) => setImmediate(resolve))
+        if (stop.reason !== undefined) throw stop.reason
+      }
+      await pause()
+      return finish(pause)
     })
+  }
+
+  /** Counts memory outside DuckDB, until it is released. Throws `unprocessable` where so much is not left. */
+  async reserve(bytes: number): Promise<() => void> {
+    if ((await this.memoryBytes()) + this.reserved + bytes > this.options.memoryLimitMiB * 2 ** 20) throw memoryExceeded()
+    this.reserved += bytes
+    return () => {
+      this.reserved -= bytes
+    }
   }
 
   /** Keeps the rows of a SELECT as the table `name`, and gives their number. */
@@ -247,12 +267,40 @@ export class Engine {
   }
 }
 
+/** Rows as DuckDB lays them out; to be read before the next are asked for. */
+export class RawChunk {
+  constructor(private readonly chunk: DuckDBDataChunk) {}
+
+  get rows(): number {
+    return this.chunk.rowCount
+  }
+
+  /** A column of type DOUBLE. */
+  doubles(column: number): Float64Array {
+    const { buffer, byteOffset } = this.bytes(column, 8)
+    return new Float64Array(buffer, byteOffset, this.rows)
+  }
+
+  /** A column of a type that takes four words. */
+  words(column: number): Int32Array {
+    const { buffer, byteOffset } = this.bytes(column, WORDS * 4)
+    return new Int32Array(buffer, byteOffset, this.rows * WORDS)
+  }
+
+  private bytes(column: number, width: number): Uint8Array {
+    return duckdb.vector_get_data(duckdb.data_chunk_get_vector(this.chunk.chunk, column), this.rows * width)
+  }
+}
+
 const timedOut = (timeoutMs: number): TamsError => new TamsError('timeout', `The query took longer than ${timeoutMs} ms`)
+
+const memoryExceeded = (cause?: unknown): TamsError =>
+  new TamsError('unprocessable', 'The query needs more memory than analytics may use; narrow it by filters', { cause })
 
 /** `unprocessable` where the database ran out of the memory it may use, undefined for anything else. */
 export const memoryFailure = (error: unknown): TamsError | undefined =>
-  error instanceof Error && /Out of Memory Error|failed to (allocate|pin)|could not allocate/i.test(error.message)
-    ? new TamsError('unprocessable', 'The query needs more memory than analytics may use; narrow it by filters', { cause: error })
+  error instanceof Error && /out of memory|failed to (allocate|pin)|could not allocate/i.test(error.message)
+    ? memoryExceeded(error)
     : undefined
 
 const failure = (error: unknown, query: Pick<Query, 'userText'>): unknown => {

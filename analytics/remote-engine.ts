@@ -2,7 +2,7 @@ import type { RecordBatch } from 'apache-arrow'
 import { TamsError } from '../src/core/errors.ts'
 import { packBatch } from './batch-transfer.ts'
 import type { EngineOptions, Query } from './engine.ts'
-import type { Calls, DeriveOrder, EngineAnswer, EngineRequest, Failure, Loaded, LoadOrder, Method } from './engine-protocol.ts'
+import type { Calls, DeriveOrder, EngineAnswer, EngineRequest, Failure, Loaded, LoadOrder, Method, QueryOrder } from './engine-protocol.ts'
 import type { FlowDifference } from './flow-index.ts'
 import type { ResultTable } from './result.ts'
 
@@ -48,7 +48,7 @@ export class RemoteEngine {
     return this.failure !== undefined
   }
 
-  query({ signal, ...query }: Query): Promise<ResultTable> {
+  query({ signal, ...query }: QueryOrder & Pick<Query, 'signal'>): Promise<ResultTable> {
     return this.call('query', query, signal)
   }
 

@@ -20,8 +20,11 @@ export const keepRepeatedKeys = async (engine: Engine, name: string, query: Omit
       table.append(keys)
     })
     try {
-      await engine.eachWords(query, (words) => seen.add(words))
-      seen.flush()
+      await engine.eachChunk(
+        query,
+        (chunk) => seen.add(chunk.words(0)),
+        async () => seen.flush(),
+      )
     } finally {
       table.close()
     }

@@ -4,7 +4,7 @@ import { isTamsError, TamsError } from '../src/core/errors.ts'
 import type { TableName } from '../src/storage/schema.ts'
 import type { Tables } from '../src/storage/tables.ts'
 import type { Log } from '../src/telemetry/log.ts'
-import type { Query } from './engine.ts'
+import type { QueryOrder } from './engine-protocol.ts'
 import type { Filters } from './filters.ts'
 import { Performance, type QueryMetric } from './performance.ts'
 import { RemoteEngine } from './remote-engine.ts'
@@ -96,7 +96,7 @@ export class Analytics {
       const kept = await this.kept(key)
       if (kept) return kept
     }
-    const query = { sql: plan.sql, maxRows: REPORT_ROWS, ...(plan.bind && { parameters: plan.bind }) }
+    const query = { sql: plan.sql, pairs: plan.pairs, maxRows: REPORT_ROWS, ...(plan.bind && { parameters: plan.bind }) }
     return this.measured(report.name, options, async (signal, deadline) => {
       const { lease, table } = await this.execute(plan, query, options.refresh, signal, deadline)
       return { lease, table, shape: report.shape, parameters: plan.parameters, key }
@@ -198,7 +198,7 @@ export class Analytics {
 
   private async execute(
     { datasets, steps }: Pick<Plan, 'datasets' | 'steps'>,
-    query: Omit<Query, 'timeoutMs' | 'signal' | 'views'>,
+    query: Omit<QueryOrder, 'timeoutMs' | 'views'>,
     refresh: boolean,
     signal: AbortSignal,
     deadline: number,
