@@ -1,5 +1,7 @@
 import { type Engine, memoryFailure, type Query } from './engine.ts'
-import { type Keyed, keyed, type Pause, rank, ranksOfSorted, sortByKeys } from './ranks.ts'
+import { CHUNK_ROWS } from './load.ts'
+import { NumberColumn } from './number-column.ts'
+import { type Keyed, ranksOfSorted, sortByKeys } from './sort-keys.ts'
 
 /**
  * Of pairs of numbers `x` and `y`: the sums of the products of their differences from the mean, and the same of their ranks (of equal
@@ -17,29 +19,36 @@ export interface PairSums {
   readonly rank_xy: number
 }
 
-// Two numbers and two ranks or places for each, and as much again to sort one of them.
-const ROW_BYTES = 32
+// Two numbers, and two places or ranks of the first.
+const ROW_BYTES = 24
 
 /**
  * Sums of the rows of a SELECT of two columns `x` and `y` of type DOUBLE, without nulls. Ranks are made here: to sort so many numbers by
- * their digits takes less time than DuckDB's comparing. Throws what `Engine.query` does.
+ * their digits takes less time and memory than DuckDB's comparing. Throws what `Engine.query` does.
  */
 export const sumPairs = async (engine: Engine, query: Omit<Query, 'maxRows'>): Promise<PairSums> => {
   const counted = await engine.query({ ...query, sql: `select count(*)::double from (${query.sql})`, maxRows: 1 })
   const rows = Number(counted.rows[0]?.[0])
   const release = await engine.reserve(rows * ROW_BYTES)
   try {
-    const x = keyed(rows)
-    const y = keyed(rows)
-    let filled = 0
+    const moments = new Moments()
+    const column = new NumberColumn(rows)
+    const numbers = new Float64Array(rows)
+    const xs = new Float64Array(CHUNK_ROWS)
     return await engine.eachChunk(
       { ...query, sql: `select x, y from (${query.sql})` },
       (chunk) => {
-        put(x.keys, chunk.doubles(0), filled)
-        put(y.keys, chunk.doubles(1), filled)
-        filled += chunk.rows
+        const x = withoutNegativeZero(chunk.doubles(0), xs)
+        const y = withoutNegativeZero(chunk.doubles(1), numbers.subarray(moments.count))
+        column.add(x)
+        moments.add(x, y)
       },
-      (pause) => sumsOf(x, y, pause),
+      async (pause) => {
+        const rows = { keys: numbers, along: await column.ranks(pause) }
+        await sortByKeys(rows, pause)
+        ranksOfSorted(numbers)
+        return { ...moments.sums(), ...rankSums(rows) }
+      },
     )
   } catch (error) {
     throw memoryFailure(error) ?? error
@@ -48,34 +57,48 @@ export const sumPairs = async (engine: Engine, query: Omit<Query, 'maxRows'>): P
   }
 }
 
-// Adding zero makes a negative zero a positive one.
-const put = (to: Float64Array, values: Float64Array, at: number): void => {
-  for (let i = 0; i < values.length; i++) to[at + i] = (values[i] ?? 0) + 0
+const withoutNegativeZero = (values: Float64Array, to: Float64Array<ArrayBuffer>): Float64Array<ArrayBuffer> => {
+  for (let i = 0; i < values.length; i++) to[i] = (values[i] ?? 0) + 0
+  return to.subarray(0, values.length)
 }
 
-const sumsOf = async (x: Keyed, y: Keyed, pause: Pause): Promise<PairSums> => {
-  const moments = momentsOf(x.keys, y.keys)
-  await rank(x, { keys: new Float64Array(x.keys.length), along: y.along }, pause)
-  // From here on only the ranks of `x` are needed, and they go along with `y`.
-  const [sorted] = await sortByKeys({ keys: y.keys, along: x.along }, { keys: x.keys, along: y.along }, pause)
-  ranksOfSorted(sorted.keys)
-  return { ...moments, ...rankMomentsOf(sorted) }
-}
+/** Of rows that come chunk by chunk: sums of a chunk around its own means, moved to those of all (Chan, Golub and LeVeque, 1979). */
+class Moments {
+  count = 0
+  private meanX = 0
+  private meanY = 0
+  private xx = 0
+  private yy = 0
+  private xy = 0
 
-const momentsOf = (xs: Float64Array, ys: Float64Array) => {
-  const count = xs.length
-  const means = { mean_x: count === 0 ? null : sum(xs) / count, mean_y: count === 0 ? null : sum(ys) / count }
-  let xx = 0
-  let yy = 0
-  let xy = 0
-  for (let i = 0; i < count; i++) {
-    const x = (xs[i] ?? 0) - (means.mean_x ?? 0)
-    const y = (ys[i] ?? 0) - (means.mean_y ?? 0)
-    xx += x * x
-    yy += y * y
-    xy += x * y
+  add(xs: Float64Array, ys: Float64Array): void {
+    const added = xs.length
+    const meanX = sum(xs) / added
+    const meanY = sum(ys) / added
+    let xx = 0
+    let yy = 0
+    let xy = 0
+    for (let i = 0; i < added; i++) {
+      const x = (xs[i] ?? 0) - meanX
+      const y = (ys[i] ?? 0) - meanY
+      xx += x * x
+      yy += y * y
+      xy += x * y
+    }
+    const count = this.count + added
+    const [dx, dy, weight] = [meanX - this.meanX, meanY - this.meanY, (this.count * added) / count]
+    this.xx += xx + dx * dx * weight
+    this.yy += yy + dy * dy * weight
+    this.xy += xy + dx * dy * weight
+    this.meanX += (dx * added) / count
+    this.meanY += (dy * added) / count
+    this.count = count
   }
-  return { count, ...means, xx, yy, xy }
+
+  sums() {
+    const { count, xx, yy, xy } = this
+    return { count, mean_x: count === 0 ? null : this.meanX, mean_y: count === 0 ? null : this.meanY, xx, yy, xy }
+  }
 }
 
 const sum = (values: Float64Array): number => {
@@ -84,8 +107,8 @@ const sum = (values: Float64Array): number => {
   return total
 }
 
-/** Of the ranks of `y`, and the ranks of `x` along with them. */
-const rankMomentsOf = ({ keys, along }: Keyed) => {
+/** Of the ranks of `y`, and those of `x` along with them. */
+const rankSums = ({ keys, along }: Keyed) => {
   const mean = keys.length
   let rank_xx = 0
   let rank_yy = 0

@@ -50,9 +50,9 @@ describe('sums of pairs', () => {
   })
 
   test('are refused with `unprocessable` where memory does not suffice, and leave room for the next', async () => {
-    const large = 'select i::double as x, i::double as y from range(7000000) t(i)'
+    const large = 'select i::double as x, i::double as y from range(9000000) t(i)'
     await expect(sums(large)).rejects.toMatchObject({ code: 'unprocessable' })
-    expect((await sums(large.replace('7000000', '1000'))).count).toBe(1000)
+    expect((await sums(large.replace('9000000', '1000'))).count).toBe(1000)
   })
 
   test('count the memory of all that are made at a time', async () => {
