@@ -92,21 +92,23 @@ export const dropFailedCopies = async (tx: WriteTx, of: Predicate): Promise<void
   await tx.delete('media_copies', and(of, eq('status', 'error')))
 }
 
-export interface ReferenceChange {
-  readonly objectId: string
-  readonly by: bigint
-}
+const NONE: ReadonlySet<string> = new Set()
 
 /**
  * Counts segments of a timeline in or out of the objects they use. Gives the ids that nothing refers to any more. The caller
- * holds the locks of the objects.
+ * holds the locks of the objects. `unused`: objects that no segment of the timeline has used before.
  */
 export const changeReferences = async (
   tx: WriteTx,
   flow: { readonly id: string; readonly timeline_id: string },
   changes: ReadonlyMap<string, bigint>,
+  unused: ReadonlySet<string> = NONE,
 ): Promise<string[]> => {
-  const ids = [...changes.keys()].filter((id) => changes.get(id) !== 0n)
+  const changed = [...changes.keys()].filter((id) => changes.get(id) !== 0n)
+  const refer = (id: string, count: bigint) => ({ object_id: id, flow_id: flow.id, timeline_id: flow.timeline_id, count })
+  const first = changed.filter((id) => unused.has(id)).map((id) => refer(id, changes.get(id) ?? 0n))
+  if (first.length > 0) await tx.insert('object_refs', first, { vacant: true })
+  const ids = changed.filter((id) => !unused.has(id))
   if (ids.length === 0) return []
   const { rows } = await tx.list('object_refs', {
     where: and(isIn('object_id', ids), eq('flow_id', flow.id), eq('timeline_id', flow.timeline_id)),
@@ -117,7 +119,7 @@ export const changeReferences = async (
   const gone: string[] = []
   for (const id of ids) {
     const count = (before.get(id) ?? 0n) + (changes.get(id) ?? 0n)
-    if (count > 0n) kept.push({ object_id: id, flow_id: flow.id, timeline_id: flow.timeline_id, count })
+    if (count > 0n) kept.push(refer(id, count))
     else gone.push(id)
   }
   if (kept.length > 0) await tx.put('object_refs', kept)

@@ -15,7 +15,7 @@ import { changeReferences, findObjects, isControlled, type ObjectRow, objectLock
 import { ObjectRegistry } from './object-registry.ts'
 import { record, timeOrderedId } from './record.ts'
 import { segmentsAdded } from './segment-events.ts'
-import { extentColumns, lastBefore, listOverlapping, type Placed, type Timeline } from './segment-ranges.ts'
+import { type Extent, extentColumns, isBeyond, lastBefore, listOverlapping, type Placed, type Timeline } from './segment-ranges.ts'
 import { makeRoom } from './segment-room.ts'
 import { type NewSegment, parseSegmentPost, type SegmentForm, type SegmentPost } from './segment-schema.ts'
 import { insertTags, parseTags } from './tags.ts'
@@ -41,10 +41,7 @@ export const segmentRegistration = ({ tables, backends, clock, settings }: Deps)
   /** Object ids of the request whose uploaded bytes are missing; looked up before the transaction, which never waits for a store. */
   const missingUploads = async (segments: readonly NewSegment[]): Promise<ReadonlySet<string>> => {
     if (!settings.requireUploadedObjects) return new Set()
-    const ids = [
-      ...new Set(segments.flatMap(({ post }) => [post.object_id, ...(post.init_object_id === undefined ? [] : [post.init_object_id])])),
-    ]
-    const rows = await tables.read((tx) => findObjects(tx, ids))
+    const rows = await tables.read((tx) => findObjects(tx, objectIds(segments)))
     const missing = new Set<string>()
     const waiting = rows.values().filter((row) => row.state === 'allocated')
     const limit = AbortSignal.timeout(LOOK_UP_MS)
@@ -108,7 +105,7 @@ export const segmentRegistration = ({ tables, backends, clock, settings }: Deps)
 export const segmentPostUseCases = (deps: Deps) => {
   const { tables, settings } = deps
   const { missingUploads, register } = segmentRegistration(deps)
-  const timelines = new LastTimelines()
+  const lastSeen = new LastSeen()
   return {
     /**
      * Registers one segment (an object) or many (an array); tams-behaviour.md 6.2. Of an array the good ones are registered and the
@@ -123,11 +120,11 @@ export const segmentPostUseCases = (deps: Deps) => {
       const missing = settings.requireUploadedObjects ? await missingUploads(parseQuietly(parse)) : new Set<string>()
       return tables.write(async (tx) => {
         const segments = parseQuietly(parse)
-        const guess = timelines.get(flowId)
-        tx.prefetch((ahead) => lookAround(ahead, flowId, segments, guess), objectLocks(segments.map(({ post }) => post.object_id)))
+        const guess = lastSeen.get(flowId)
+        tx.prefetch((ahead) => lookAround(ahead, flowId, segments, guess), objectLocks(objectIds(segments)))
         await tx.lock([`flow:${flowId}`])
         const flow = await getWritableFlow(tx, context, flowId)
-        timelines.note(flow)
+        lastSeen.note(flow, segments)
         return register(tx, context, flow, parse(), { missing, single: !Array.isArray(body()) })
       })
     },
@@ -150,40 +147,50 @@ const parseQuietly = (parse: () => NewSegment[]): NewSegment[] => {
   }
 }
 
-/** The timeline that each flow had when it was last posted to: a guess for what is read ahead, nothing rests on it. */
-class LastTimelines {
-  private readonly known = new Map<string, string>()
+/** Where each flow's segments lie since it was last posted to: a guess for what is read ahead, nothing rests on it. */
+class LastSeen {
+  private readonly known = new Map<string, Extent>()
 
-  get(flowId: string): string | undefined {
+  get(flowId: string): Extent | undefined {
     return this.known.get(flowId)
   }
 
-  note({ id, timeline_id: timeline }: FlowRow): void {
-    if (this.known.size === MOST_TIMELINES && !this.known.has(id)) this.known.clear()
-    this.known.set(id, timeline)
+  /** @param segments What is posted to it now. */
+  note({ id, timeline_id, start_ns, end_ns, hidden }: FlowRow, segments: readonly NewSegment[]): void {
+    if (this.known.size === MOST_FLOWS && !this.known.has(id)) this.known.clear()
+    const { startNs, endNs } = hull(segments)
+    const [first, last] = [start_ns ?? startNs, end_ns ?? endNs]
+    this.known.set(id, { id, timeline_id, start_ns: startNs < first ? startNs : first, end_ns: endNs > last ? endNs : last, hidden })
   }
 }
 
-const MOST_TIMELINES = 10_000
+const MOST_FLOWS = 10_000
 
 /**
  * What registering the segments is going to look at, where they concern new objects or ones with few uses. With the right guess of the flow's
- * timeline it is asked for at once, otherwise when the flow is known.
+ * timeline the neighbours are asked for at once, otherwise when the flow is known.
  */
-const lookAround = async (tx: ReadTx, flowId: string, segments: readonly NewSegment[], guess: string | undefined): Promise<void> => {
-  const ids = [...new Set(segments.map(({ post }) => post.object_id))]
+const lookAround = async (tx: ReadTx, flowId: string, segments: readonly NewSegment[], guess: Extent | undefined): Promise<void> => {
   const [only, ...others] = segments
-  const around = (flow: Timeline) => [
-    ...ids.map((id) => tx.find('object_refs', [id, flow.id, flow.timeline_id])),
-    only && others.length === 0 ? lastBefore(tx, flow, only.endNs) : undefined,
-  ]
+  const objects = findObjects(tx, objectIds(segments))
+  const neighbour = async (flow: Extent) => {
+    if (only && others.length === 0 && !isBeyond(flow, only.startNs, only.endNs)) await lastBefore(tx, flow, only.endNs)
+  }
+  const uses = async (flow: Timeline) => {
+    const used = [...(await objects).values()].filter((row) => row.state === 'registered')
+    await Promise.all(used.map(({ id }) => tx.find('object_refs', [id, flow.id, flow.timeline_id])))
+  }
   const aroundFlow = async () => {
     const flow = await tx.find('flows', [flowId, ''])
-    if (flow && flow.timeline_id !== guess) await Promise.all(around(flow))
+    if (flow) await Promise.all([uses(flow), ...(flow.timeline_id === guess?.timeline_id ? [] : [neighbour(flow)])])
   }
-  const guessed = guess === undefined ? [] : around({ id: flowId, timeline_id: guess })
-  await Promise.all([findObjects(tx, ids), aroundFlow(), ...guessed])
+  await Promise.all([objects, aroundFlow(), ...(guess ? [neighbour(guess)] : [])])
 }
+
+/** All objects that they name. */
+const objectIds = (segments: readonly NewSegment[]): string[] => [
+  ...new Set(segments.flatMap(({ post }) => [post.object_id, ...(post.init_object_id === undefined ? [] : [post.init_object_id])])),
+]
 
 const failure = (post: SegmentPost, error: TamsError, nowUs: bigint): FailedSegment => ({
   object_id: post.object_id,
@@ -211,19 +218,22 @@ class SegmentBatch {
     private readonly nowUs: bigint,
     /** Stored segments around the request by start, or undefined where there are too many to load: then each is looked up. */
     private readonly neighbours: Placed[] | undefined,
+    /** None can be there. */
+    private readonly isBeyond: boolean,
   ) {
     this.restoring = hiddenStretches(flow).filter(({ kind }) => kind === 'restore')
   }
 
   static async open(tx: WriteTx, flow: FlowRow, segments: readonly NewSegment[], options: BatchOptions): Promise<SegmentBatch> {
-    const ids = new Set(
-      segments.flatMap(({ post }) => [post.object_id, ...(post.init_object_id === undefined ? [] : [post.init_object_id])]),
-    )
+    const ids = objectIds(segments)
     await tx.lock(objectLocks(ids))
-    const rows = await findObjects(tx, [...ids])
+    const rows = await findObjects(tx, ids)
     await tx.lock(objectLocks([...rows.values()].flatMap((row) => row.init_object_id ?? [])))
     const objects = new ObjectRegistry(flow, rows, { ...options, buried: await buriedOf(tx, rows, segments) })
-    return new SegmentBatch(tx, flow, objects, options.nowUs, await neighbours(tx, flow, segments))
+    const { startNs, endNs } = hull(segments)
+    const beyond = isBeyond(flow, startNs, endNs)
+    const around = beyond ? [] : await neighbours(tx, flow, segments)
+    return new SegmentBatch(tx, flow, objects, options.nowUs, around, beyond)
   }
 
   /** Segments taken in that are new. */
@@ -270,14 +280,14 @@ class SegmentBatch {
       tx,
       added.flatMap((row) => (isNew.has(row.object_id) ? [] : [row.object_id])),
     )
-    await tx.insert('segments', added)
+    await tx.insert('segments', added, { vacant: this.isBeyond })
     await insertTags(
       tx,
       'segment',
       added.flatMap(({ tag_id, tags }) => (tag_id === null || tags === null ? [] : [[tag_id, parseTags(tags)] as const])),
     )
     await this.objects.save(tx)
-    await changeReferences(tx, flow, this.objects.references)
+    await changeReferences(tx, flow, this.objects.references, flow.hidden === null ? this.objects.createdIds : undefined)
     const ranges = added.map((row) => TimeRange.parse(row.timerange))
     await tx.update('flows', and(eq('id', flow.id), eq('deletion_id', '')), {
       ...extentColumns(TimeRange.encompassing([flowTimeRange(flow), ...ranges])),
@@ -308,11 +318,16 @@ const buriedOf = async (
 
 const neighbours = async (tx: WriteTx, flow: FlowRow, segments: readonly NewSegment[]): Promise<Placed[] | undefined> => {
   if (segments.length < 2) return undefined
-  const start = segments.reduce((least, { startNs }) => (startNs < least ? startNs : least), segments[0]?.startNs ?? 0n)
-  const end = segments.reduce((most, { endNs }) => (endNs > most ? endNs : most), segments[0]?.endNs ?? 0n)
-  const within = await listOverlapping(tx, flow, { range: TimeRange.of(start, end), limit: segments.length * 2 })
+  const { startNs, endNs } = hull(segments)
+  const within = await listOverlapping(tx, flow, { range: TimeRange.of(startNs, endNs), limit: segments.length * 2 })
   return within.after ? undefined : [...within.rows]
 }
+
+/** From the first start to the last end. */
+const hull = (segments: readonly NewSegment[]) => ({
+  startNs: segments.reduce((least, { startNs }) => (startNs < least ? startNs : least), segments[0]?.startNs ?? 0n),
+  endNs: segments.reduce((most, { endNs }) => (endNs > most ? endNs : most), segments[0]?.endNs ?? 0n),
+})
 
 /** How many of the sorted `rows` start before `ns`. */
 const lowerBound = (rows: readonly Placed[], ns: bigint): number => {

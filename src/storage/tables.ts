@@ -70,7 +70,7 @@ export interface WriteTx extends ReadTx {
    */
   prefetch(reads: (tx: ReadTx) => Promise<unknown>, locks: readonly string[]): void
   /** Throws `exists` when a row with that key is there; nothing of this call is inserted then. */
-  insert<N extends TableName>(table: N, rows: readonly Row<N>[]): Promise<void>
+  insert<N extends TableName>(table: N, rows: readonly Row<N>[], options?: InsertOptions): Promise<void>
   /** Inserts each row, or replaces the one with its key. For rows that differ, where `update` sets all alike. */
   put<N extends TableName>(table: N, rows: readonly Row<N>[]): Promise<void>
   /** Sets the columns of `set` (no key columns) in every row that matches, and gives their number. */
@@ -78,6 +78,11 @@ export interface WriteTx extends ReadTx {
   /** Gives the number of rows deleted. */
   delete<N extends TableName>(table: N, where: Predicate): Promise<number>
   append(entries: readonly LogEntry[]): Promise<void>
+}
+
+export interface InsertOptions {
+  /** What was read under the locks rules out that rows have these keys: a store that would have to look for them need not. */
+  readonly vacant?: boolean
 }
 
 /**

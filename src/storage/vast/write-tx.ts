@@ -3,7 +3,7 @@ import type { Predicate, Scalar } from '../../core/predicate.ts'
 import { checkRow, checkSet } from '../check-row.ts'
 import type { Row, TableName } from '../schema.ts'
 import { type TableFacts, tableFacts } from '../table-facts.ts'
-import type { LogEntry, ReadTx, WriteTx } from '../tables.ts'
+import type { InsertOptions, LogEntry, ReadTx, WriteTx } from '../tables.ts'
 import { BufferedSource } from './buffered-source.ts'
 import { type Change, ChangeBuffer, type MergedChanges, OWN_KEYS } from './change-buffer.ts'
 import { columnsOf, compile, split } from './compile-predicate.ts'
@@ -91,13 +91,17 @@ export class VastWriteTx extends VastReadTx implements WriteTx {
     this.options.onPrefetch(reading)
   }
 
-  async insert<N extends TableName>(table: N, rows: readonly Row<N>[]): Promise<void> {
+  async insert<N extends TableName>(
+    table: N,
+    rows: readonly Row<N>[],
+    { vacant = OWN_KEYS.has(table) }: InsertOptions = {},
+  ): Promise<void> {
     await this.#write(async () => {
       const facts = this.#checked(table, rows)
       const keys = rows.map((row) => keyOf(facts, row))
       const { count } = this.options.merged
       const texts = keys.map(keyText)
-      if (!OWN_KEYS.has(table)) await this.#look(table, keys, texts, true)
+      if (!vacant) await this.#look(table, keys, texts, true)
       const seen = new Set<string>()
       const at = texts.findIndex((text) => seen.size === seen.add(text).size || this.#isThere(table, text))
       if (at >= 0) throw new TamsError('exists', `A row of ${table} with the key (${keys[at]?.join(', ')}) is there already`)

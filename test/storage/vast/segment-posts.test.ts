@@ -29,27 +29,37 @@ const context: Context = { principal: { name: 'tester' }, requestId: 'r', visibl
 const poster = (tables: VastTables) => {
   const deps: Deps = { tables, backends: [], clock: systemClock(), settings: testSettings, serviceVersion: '0.0.0' }
   const { post } = segmentPostUseCases(deps)
-  return (flow: string, second: number) => {
-    const range = `[${second}:0_${second + 1}:0)`
-    return post(context, flow, () => ({
-      object_id: `${flow}-${second}`,
-      timerange: range,
-      get_urls: [{ label: 'o', url: 'https://x.example/o' }],
+  const get_urls = [{ label: 'o', url: 'https://x.example/o' }]
+  /** `again`: the second and the flow in which the object was posted first. */
+  return (flow: string, second: number, again?: { readonly flow: string; readonly second: number }) =>
+    post(context, flow, () => ({
+      timerange: `[${second}:0_${second + 1}:0)`,
+      ...(again
+        ? { object_id: `${again.flow}-${again.second}`, ts_offset: `${second - again.second}:0` }
+        : { object_id: `${flow}-${second}`, get_urls }),
     }))
-  }
 }
 
 /** Flows with segments, of one second each, in the thousandth second and those before. */
 const addFlows = (tables: VastTables, ids: readonly string[], segments = STORED): Promise<void> =>
+  addFlowsWith(
+    tables,
+    ids,
+    [...Array(segments).keys()].map((n) => 1000 - segments + n),
+  )
+
+/** Flows with a segment in each of these seconds. */
+const addFlowsWith = (tables: VastTables, ids: readonly string[], seconds: readonly number[]): Promise<void> =>
   tables.write(async (tx) => {
     await tx.lock(ids.map((id) => `flow:${id}`))
-    const timerange = `[${1000 - segments}:0_1000:0)`
-    const extent = { segment_count: BigInt(segments), start_ns: BigInt(1000 - segments) * SECOND, end_ns: 1000n * SECOND, timerange }
+    const [first = 0, last = 0] = [seconds[0], seconds.at(-1)]
+    const [start_ns, end_ns] = [BigInt(first) * SECOND, BigInt(last + 1) * SECOND]
+    const extent = { segment_count: BigInt(seconds.length), start_ns, end_ns, timerange: `[${first}:0_${last + 1}:0)` }
     await tx.insert(
       'flows',
-      ids.map((id) => flowRow(id, { timeline_id: `t-${id}`, container: 'video/mp2t', ...(segments > 0 && extent) })),
+      ids.map((id) => flowRow(id, { timeline_id: `t-${id}`, container: 'video/mp2t', ...(seconds.length > 0 && extent) })),
     )
-    const starts = [...Array(segments).keys()].map((n) => BigInt(1000 - segments + n) * SECOND)
+    const starts = seconds.map((second) => BigInt(second) * SECOND)
     await tx.insert(
       'segments',
       ids.flatMap((id) => starts.map((start) => segmentRow(id, start, { timeline_id: `t-${id}`, end_ns: start + SECOND }))),
@@ -71,28 +81,60 @@ const requests = {
   'PUT transaction': 1,
 }
 
+const countsOf = async () => {
+  const { rows } = await store.read((tx) => tx.list('flows', { columns: ['segment_count'], where: everything, limit: 100 }))
+  return rows.map(({ segment_count }) => Number(segment_count))
+}
+
 test.each([
-  // Flows, their segments, objects, references, locks.
-  { what: 'to many flows', count: 64, segments: STORED, queries: 5 },
-  { what: 'to many flows without a segment', count: 64, segments: 0, queries: 5 },
-  // Where several look into one flow, a window of its segments may turn out to hold too many.
-  { what: 'to a few flows', count: 3, segments: STORED, queries: 7 },
-  { what: 'to one flow, although each waits for the one before', count: 1, segments: STORED, queries: 8 },
-  { what: 'to one flow without a segment', count: 1, segments: 0, queries: 5 },
-])('posts at once $what make one query for each table that they read and one insert for each that they write', async (example) => {
-  const { count, segments, queries } = example
+  { what: 'to many flows', count: 64, segments: STORED },
+  { what: 'to many flows without a segment', count: 64, segments: 0 },
+  { what: 'to a few flows', count: 3, segments: STORED },
+  { what: 'to one flow, although each waits for the one before', count: 1, segments: STORED },
+  { what: 'to one flow without a segment', count: 1, segments: 0 },
+])('posts at once $what, behind all they have, look at flows, objects and locks once', async ({ count, segments }) => {
   const flows = [...Array(count).keys()].map((n) => flowId(n))
   await addFlows(store, flows, segments)
   const post = poster(store)
   const posts = (from: number) => Promise.all(numbers.map((n) => post(flows[n % count] ?? '', from + n)))
-  const { 'GET data': asked = 0, ...others } = await requestsOf(emulator, () => posts(1000))
-  expect(others).toEqual(requests)
-  expect(asked).toBeLessThanOrEqual(queries)
-  // Now it is known where their segments end.
-  expect(await requestsOf(emulator, () => posts(1000 + CALLERS))).toEqual({ ...requests, 'GET data': 5 })
-  const counts = await store.read((tx) => tx.list('flows', { columns: ['segment_count'], where: everything, limit: 100 }))
+  for (const from of [1000, 1000 + CALLERS]) expect(await requestsOf(emulator, () => posts(from))).toEqual({ ...requests, 'GET data': 3 })
   const added = (n: number) => numbers.filter((each) => each % count === n).length
-  expect(counts.rows.map(({ segment_count }) => Number(segment_count))).toEqual(flows.map((_, n) => segments + 2 * added(n)))
+  expect(await countsOf()).toEqual(flows.map((_, n) => segments + 2 * added(n)))
+})
+
+test.each([
+  { what: 'many flows', count: 64 },
+  { what: 'a few flows', count: 3 },
+  { what: 'one flow', count: 1 },
+])('posts at once between segments of $what look at their neighbours as well', async ({ count }) => {
+  const flows = [...Array(count).keys()].map((n) => flowId(n))
+  // In every other second; the posts go between them.
+  await addFlowsWith(
+    store,
+    flows,
+    [...Array(2 * CALLERS + 1).keys()].map((n) => 1000 + 2 * n),
+  )
+  const post = poster(store)
+  const posts = (from: number) => Promise.all(numbers.map((n) => post(flows[n % count] ?? '', from + 2 * n)))
+  await posts(1001)
+  // Now it is known where their segments lie.
+  expect(await requestsOf(emulator, () => posts(1001 + 2 * CALLERS))).toMatchObject({ ...requests, 'GET data': 4 })
+  const object = { flow: flows[0] ?? '', second: 1001 }
+  // Of the second post, and one of those before.
+  await expect(post(flows[1 % count] ?? '', 1003, object)).rejects.toMatchObject({ code: 'overlap' })
+  await expect(post(flows[0] ?? '', 1000 + 4 * CALLERS, object)).rejects.toMatchObject({ code: 'overlap' })
+})
+
+test('posts of objects that are there count their uses', async () => {
+  const [first, second] = [flowId(0), flowId(1)]
+  await addFlows(store, [first, second], 0)
+  const post = poster(store)
+  const again = (flow: string, from: number) => Promise.all(numbers.map((n) => post(flow, from + n, { flow: first, second: 1000 + n })))
+  await Promise.all(numbers.map((n) => post(first, 1000 + n)))
+  await Promise.all([again(second, 3000), again(first, 2000)])
+  const { rows } = await store.read((tx) => tx.list('object_refs', { where: everything, limit: 1000 }))
+  const uses = rows.map(({ flow_id, count }) => `${flow_id} ${count}`)
+  expect(uses.sort()).toEqual([...numbers.map(() => `${first} 2`), ...numbers.map(() => `${second} 1`)])
 })
 
 test('a flow that has another timeline than at the last post gets its segments there', async () => {
