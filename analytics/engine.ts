@@ -113,54 +113,27 @@ export class Engine {
     return JSON.parse(String(reader.getRows()[0]?.[0]))
   }
 
+  /** What DuckDB has and what is reserved. */
   async memoryBytes(): Promise<number> {
     const reader = await this.main.runAndReadAll('select coalesce(sum(memory_usage_bytes), 0)::double from duckdb_memory()')
-    return Number(reader.getRows()[0]?.[0] ?? 0)
+    return Number(reader.getRows()[0]?.[0] ?? 0) + this.reserved
   }
 
   async query(query: Query): Promise<ResultTable> {
     return this.onConnection(query, (connection, stop) => read(connection, query, stop))
   }
 
-  /**
-   * Gives the rows of a SELECT without nulls to `take`, some while the next are made, and then has `finish` make something of them: long
-   * work pauses now and then.
-   */
-  async eachChunk<T>(
-    query: Omit<Query, 'maxRows'>,
-    take: (chunk: RawChunk) => void,
-    finish: (pause: () => Promise<void>) => Promise<T>,
-  ): Promise<T> {
-    return this.onConnection(query, async (connection, stop) => {
-      const prepared = await connection.prepare(query.sql)
-      try {
-        if (query.parameters) bind(prepared, query.parameters)
-        const result = await inThisThread(prepared.startStream())
-        let next = result.fetchChunk()
-        try {
-          for (let chunk = await next; chunk && chunk.rowCount > 0 && stop.reason === undefined; chunk = await next) {
-            next = result.fetchChunk()
-            take(new RawChunk(chunk))
-          }
-        } finally {
-          // Nothing may be made for a query that has ended.
-          await Promise.allSettled([next])
-        }
-      } finally {
-        prepared.destroySync()
-      }
-      const pause = async (): Promise<void> => {
-        await new Promise((resolve) => setImmediate(resolve))
-        if (stop.reason !== undefined) throw stop.reason
-      }
-      await pause()
-      return finish(pause)
-    })
+  /** Lets `work` have the rows of a SELECT without nulls as DuckDB lays them out, and go on with them: it keeps its turn until it has ended. */
+  async withRows<T>(query: Omit<Query, 'maxRows'>, work: (rows: RawRows) => Promise<T>): Promise<T> {
+    return this.onConnection(query, (connection, stop) => work(new RawRows(connection, query, stop)))
   }
 
-  /** Counts memory outside DuckDB, until it is released. Throws `unprocessable` where so much is not left. */
+  /**
+   * Counts memory outside DuckDB, until it is released. Throws `unprocessable` where so much is not left; what DuckDB takes later does not look at
+   * what is reserved.
+   */
   async reserve(bytes: number): Promise<() => void> {
-    if ((await this.memoryBytes()) + this.reserved + bytes > this.options.memoryLimitMiB * 2 ** 20) throw memoryExceeded()
+    if ((await this.memoryBytes()) + bytes > this.options.memoryLimitMiB * 2 ** 20) throw memoryExceeded()
     this.reserved += bytes
     return () => {
       this.reserved -= bytes
@@ -267,7 +240,56 @@ export class Engine {
   }
 }
 
-/** Rows as DuckDB lays them out; to be read before the next are asked for. */
+/** The rows of one query; all of it ends with an error when the query is given up. */
+export class RawRows {
+  constructor(
+    private readonly connection: DuckDBConnection,
+    private readonly query: Pick<Query, 'sql' | 'parameters'>,
+    private readonly stop: Stop,
+  ) {}
+
+  /** How many there are. */
+  async count(): Promise<number> {
+    const { sql, ...rest } = this.query
+    const { rows } = await read(this.connection, { ...rest, sql: `select count(*)::double from (${sql})`, maxRows: 1 }, this.stop)
+    this.assertWanted()
+    return Number(rows[0]?.[0])
+  }
+
+  /** Gives them to `take`, some while the next are made. */
+  async each(take: (chunk: RawChunk) => void): Promise<void> {
+    const prepared = await this.connection.prepare(this.query.sql)
+    try {
+      if (this.query.parameters) bind(prepared, this.query.parameters)
+      const result = await inThisThread(prepared.startStream())
+      let next = result.fetchChunk()
+      try {
+        for (let chunk = await next; chunk && chunk.rowCount > 0 && this.stop.reason === undefined; chunk = await next) {
+          next = result.fetchChunk()
+          take(new RawChunk(chunk))
+        }
+      } finally {
+        // Nothing may be made for a query that has ended.
+        await Promise.allSettled([next])
+      }
+    } finally {
+      prepared.destroySync()
+    }
+    this.assertWanted()
+  }
+
+  /** To be awaited now and then during long work: others have their turn. */
+  readonly pause = async (): Promise<void> => {
+    await new Promise((resolve) => setImmediate(resolve))
+    this.assertWanted()
+  }
+
+  private assertWanted(): void {
+    if (this.stop.reason !== undefined) throw this.stop.reason
+  }
+}
+
+/** Some rows as DuckDB lays them out; valid while they are given. */
 export class RawChunk {
   constructor(private readonly chunk: DuckDBDataChunk) {}
 
@@ -316,7 +338,11 @@ const failure = (error: unknown, query: Pick<Query, 'userText'>): unknown => {
 
 const firstLine = (message: string): string => message.split('\n', 1).join().slice(0, 500)
 
-const read = async (connection: DuckDBConnection, query: Query, stop: Stop): Promise<ResultTable> => {
+const read = async (
+  connection: DuckDBConnection,
+  query: Pick<Query, 'sql' | 'parameters' | 'maxRows'>,
+  stop: Stop,
+): Promise<ResultTable> => {
   const extracted = await connection.extractStatements(query.sql)
   if (extracted.count !== 1) throw new Error(`one statement is needed, not ${extracted.count}`)
   const prepared = await extracted.prepare(0)

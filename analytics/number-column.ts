@@ -19,7 +19,7 @@ export class NumberColumn {
     this.codes = new Uint32Array(rows)
   }
 
-  /** No NaN, and no negative zero. */
+  /** No NaN, and no negative zero: `0` and `-0` would be told apart. */
   add(values: Float64Array<ArrayBuffer>): void {
     let done = 0
     if (!this.numbers) {
@@ -35,13 +35,19 @@ export class NumberColumn {
     return this.numbers ? sortedRanks({ keys: this.numbers, along: this.codes }, pause) : this.countedRanks()
   }
 
+  /** Gives its memory back. */
+  free(): void {
+    this.codes.buffer.transfer(0)
+    this.numbers?.buffer.transfer(0)
+  }
+
   /** Gives how many of them have a code; less than all where there are too many different ones. */
   private addCodes(values: Float64Array<ArrayBuffer>): number {
     const { slots, counts, codes, filled } = this
     const words = new Uint32Array(values.buffer, values.byteOffset, values.length * 2)
     for (let i = 0; i < values.length; i++) {
       const value = values[i] ?? 0
-      let slot = Math.imul((words[2 * i] ?? 0) ^ (words[2 * i + 1] ?? 0), 0x9e37_79b1) >>> (32 - SLOT_BITS)
+      let slot = (Math.imul(words[2 * i] ?? 0, 0x85eb_ca77) ^ Math.imul(words[2 * i + 1] ?? 0, 0x9e37_79b1)) >>> (32 - SLOT_BITS)
       for (let found = slots[slot]; found !== value; found = slots[slot]) {
         if (Number.isNaN(found)) {
           if (this.different === FEW) {
@@ -86,7 +92,9 @@ const sortedRanks = async (rows: Keyed, pause: Pause): Promise<Uint32Array<Array
   const { keys, along } = rows
   for (let i = 0; i < along.length; i++) along[i] = i
   await sortByKeys(rows, pause)
+  await pause()
   ranksOfSorted(keys)
+  await pause()
   const ranks = new Uint32Array(along.length)
   for (let i = 0; i < along.length; i++) ranks[along[i] ?? 0] = keys[i] ?? 0
   return ranks

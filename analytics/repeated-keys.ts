@@ -20,11 +20,8 @@ export const keepRepeatedKeys = async (engine: Engine, name: string, query: Omit
       table.append(keys)
     })
     try {
-      await engine.eachChunk(
-        query,
-        (chunk) => seen.add(chunk.words(0)),
-        async () => seen.flush(),
-      )
+      await engine.withRows(query, (rows) => rows.each((chunk) => seen.add(chunk.words(0))))
+      seen.flush()
     } finally {
       table.close()
     }

@@ -12,7 +12,7 @@ export interface Plan {
   readonly datasets: readonly DatasetRequest[]
   /** What is made of them before the query, and kept as they are. */
   readonly steps?: readonly Step[]
-  /** A SELECT of two columns `x` and `y` of type DOUBLE, without nulls: its `PairSums` are bound to `sql` by their names. */
+  /** A SELECT of two columns `x` and `y`, finite numbers without nulls, and without parameters: its `PairSums` are bound to `sql` by their names. */
   readonly pairs?: string
   readonly sql: string
   readonly bind?: Readonly<Record<string, Parameter>>

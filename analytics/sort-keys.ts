@@ -17,7 +17,8 @@ export const ranksOfSorted = (keys: Float64Array): void => {
   while (positive < n && (keys[positive] ?? 0) >= 0) positive++
   for (let from = 0, to = 0; from < n; ) {
     const key = keys[from] ?? 0
-    while (to < n && keys[to] === key) to++
+    do to++
+    while (to < n && keys[to] === key)
     // Negative numbers come last, and the greatest of them first.
     const before = key < 0 ? n - to : n - positive + from
     const rank = 2 * before + to - from
@@ -100,7 +101,8 @@ const partition = ({ keys, along, words }: Rows, { from, to, byte }: Range): Ran
         const at = next[belongs] ?? 0
         next[belongs] = at + 1
         belongs = ((words[2 * at + word] ?? 0) >>> shift) & 255
-        const [otherKey, otherBeside] = [keys[at] ?? 0, along[at] ?? 0]
+        const otherKey = keys[at] ?? 0
+        const otherBeside = along[at] ?? 0
         keys[at] = key
         along[at] = beside
         key = otherKey
@@ -151,26 +153,24 @@ const differentBits = ({ words }: Rows): readonly [number, number] => {
   return [different0, different1]
 }
 
-const next = new Uint32Array(2048)
-
 const place = ({ keys, along, words }: Rows, to: Keyed, count: number, digit: Digit): void => {
   const { word, shift } = digit
   const mask = maskOf(digit)
-  next.fill(0)
+  const places = new Uint32Array(mask + 1)
   for (let i = word; i < 2 * count; i += 2) {
     const value = ((words[i] ?? 0) >>> shift) & mask
-    next[value] = (next[value] ?? 0) + 1
+    places[value] = (places[value] ?? 0) + 1
   }
   let before = 0
   for (let value = 0; value <= mask; value++) {
-    const values = next[value] ?? 0
-    next[value] = before
+    const values = places[value] ?? 0
+    places[value] = before
     before += values
   }
   for (let i = 0; i < count; i++) {
     const value = ((words[2 * i + word] ?? 0) >>> shift) & mask
-    const at = next[value] ?? 0
-    next[value] = at + 1
+    const at = places[value] ?? 0
+    places[value] = at + 1
     to.keys[at] = keys[i] ?? 0
     to.along[at] = along[i] ?? 0
   }

@@ -44,62 +44,132 @@ describe('sums of pairs', () => {
     expect(await sums('select 1::double as x, 1::double as y where false')).toEqual(none)
   })
 
-  test('take a negative zero for zero', async () => {
-    const { rank_xx, rank_yy } = await sums("select x, y from (values (0::double, '-0'::double), ('-0'::double, 0::double)) t(x, y)")
-    expect([rank_xx, rank_yy]).toEqual([0, 0])
+  // With a number between the two zeros, they are apart unless they are the same.
+  test.each([
+    ['few', "(0), (5), ('-0')"],
+    ['many', `(0), (5), ('-0'), ${Array.from({ length: 5000 }, (_, i) => `(${i + 10})`).join()}`],
+  ])('take a negative zero for zero, among %s different numbers', async (_, values) => {
+    const numbers = `(select v::double as v from (values ${values}) t(v))`
+    const [asX, asY] = [await sums(`select v as x, 1 as y from ${numbers}`), await sums(`select 1 as x, v as y from ${numbers}`)]
+    const withZero = await sums(`select abs(v) as x, 1 as y from ${numbers}`)
+    expect([asX.rank_xx, asY.rank_yy]).toEqual([withZero.rank_xx, withZero.rank_xx])
   })
 
-  test('are refused with `unprocessable` where memory does not suffice, and leave room for the next', async () => {
-    const large = 'select i::double as x, i::double as y from range(9000000) t(i)'
-    await expect(sums(large)).rejects.toMatchObject({ code: 'unprocessable' })
-    expect((await sums(large.replace('9000000', '1000'))).count).toBe(1000)
+  test('lose no digits where all numbers are large, and leave nothing where all are equal', async () => {
+    const near = await sums('select pow(2, 60) + 1024 * (i % 2) as x, i as y from range(10000) t(i)')
+    expect(near.xx).toBe(10_000 * 512 ** 2)
+    expect(near.xy).toBe(512 * 5000)
+    const equal = await sums('select i as x, 1.92 as y from range(10000) t(i)')
+    expect([equal.mean_y, equal.yy, equal.xy]).toEqual([1.92, 0, 0])
   })
 
-  test('count the memory of all that are made at a time', async () => {
-    const release = await engine.reserve(150 * 2 ** 20)
-    await expect(engine.reserve(60 * 2 ** 20)).rejects.toMatchObject({ code: 'unprocessable' })
-    release()
-    const again = await engine.reserve(60 * 2 ** 20)
-    again()
+  test('take any type of number, and end where one is none', async () => {
+    const { mean_x, xy } = await sums('select i * -3 + 0.1 as x, i as y from range(3) t(i)')
+    expect([mean_x, xy]).toEqual([expect.closeTo(-2.9), expect.closeTo(-6)])
+    expect((await sums(`select if(i = 7, 'nan'::double, sin(i)) as x, if(i = 9, 'nan'::double, i) as y from range(9000) t(i)`)).count).toBe(
+      9000,
+    )
   })
 
-  test('end where they are given up, fail or take too long, and the next are made', async () => {
-    const abort = new AbortController()
-    const reason = new Error('enough')
-    const rows = 'select sin(i) as x, cos(i) as y from range(2000000) t(i)'
-    const given = sumPairs(engine, { sql: rows.replace('2000000', '20000000000'), timeoutMs: 60_000, signal: abort.signal })
-    setTimeout(() => abort.abort(reason), 50)
-    expect(await given.catch((error: unknown) => error)).toBe(reason)
-    await expect(sumPairs(engine, { sql: rows.replace('2000000', '20000000000'), timeoutMs: 50 })).rejects.toMatchObject({
-      code: 'timeout',
-    })
-    await expect(
-      sums("select case when i = 50000 then error('broken') else i end::double as x, 1::double as y from range(100000) t(i)"),
-    ).rejects.toThrow('broken')
-    expect((await sums(rows.replace('2000000', '3000'))).count).toBe(3000)
+  test('are refused with `unprocessable` where memory does not suffice', async () => {
+    await expect(sums('select i as x, i as y from range(9000000) t(i)')).rejects.toMatchObject({ code: 'unprocessable' })
+    await engine.run('create table loaded.kept as select i from range(8000000) t(i)')
+    const rows = 'select i as x, i as y from range(5000000) t(i)'
+    await expect(sums(rows)).rejects.toMatchObject({ code: 'unprocessable' })
+    await engine.run('drop table loaded.kept')
+    await allIsFree()
+  })
+
+  test('are made one after the other where there is one place', async () => {
+    const rows = 'select sin(i) as x, i as y from range(3000000) t(i)'
+    const all = await Promise.all([sums(rows), sums(rows), sums(rows)])
+    expect(all.map(({ count }) => count)).toEqual([3_000_000, 3_000_000, 3_000_000])
+    await allIsFree()
   })
 })
 
-describe('rows that something is made of', () => {
-  test('are given up while it is made', async () => {
+/** Nearly the whole limit can be reserved, and a query runs. */
+const allIsFree = async () => {
+  const release = await engine.reserve(190 * 2 ** 20)
+  release()
+  expect((await sums('select i as x, i as y from range(3) t(i)')).count).toBe(3)
+}
+
+describe('sums of pairs that nobody waits for any more', () => {
+  const ROWS = 3_000_000
+  const sql = `select sin(i) as x, cos(i) as y from range(${ROWS}) t(i)`
+  const reason = new Error('enough')
+  type Rows = Parameters<Parameters<Engine['withRows']>[1]>[0]
+
+  /** The sums, given up where `at` says: it gets what the rows are read with. */
+  const givenUp = async (at: (rows: Rows, abort: () => void) => void): Promise<unknown> => {
     const abort = new AbortController()
-    const reason = new Error('enough')
-    const made = engine.eachChunk(
-      { sql: 'select 1::double as x', timeoutMs: 60_000, signal: abort.signal },
-      () => {},
-      async (pause) => {
-        abort.abort(reason)
-        await pause()
+    const watched = Object.create(engine, {
+      withRows: {
+        value: (query: Parameters<Engine['withRows']>[0], work: (rows: Rows) => Promise<unknown>) =>
+          engine.withRows(query, (rows) => {
+            at(rows, () => abort.abort(reason))
+            return work(rows)
+          }),
       },
-    )
-    expect(await made.catch((error: unknown) => error)).toBe(reason)
-    const late = engine.eachChunk(
-      { sql: 'select 1::double as x', timeoutMs: 20 },
-      () => {},
-      async (pause) => {
-        for (;;) await pause()
-      },
-    )
-    await expect(late).rejects.toMatchObject({ code: 'timeout' })
+    }) as Engine
+    return sumPairs(watched, { sql, timeoutMs: 60_000, signal: abort.signal }).catch((error: unknown) => error)
+  }
+
+  test('end while their rows are read', async () => {
+    let chunks = 0
+    const ended = await givenUp((rows, abort) => {
+      const { each } = rows
+      rows.each = (take) =>
+        each.call(rows, (chunk) => {
+          if (++chunks === 3) abort()
+          take(chunk)
+        })
+    })
+    expect(ended).toBe(reason)
+    expect(chunks).toBeLessThan(10)
+    await allIsFree()
+  })
+
+  test('end at whichever pause while they are sorted', async () => {
+    let pauses = 0
+    const counting = (rows: Rows, onPause: () => void) => {
+      const { pause } = rows
+      Object.assign(rows, {
+        pause: () => {
+          pauses++
+          onPause()
+          return pause()
+        },
+      })
+    }
+    const all = (await givenUp((rows) => counting(rows, () => {}))) as { readonly count: number }
+    expect(all.count).toBe(ROWS)
+    const most = pauses
+    expect(most).toBeGreaterThan(6)
+    for (const n of [1, Math.ceil(most / 2), most]) {
+      pauses = 0
+      expect(await givenUp((rows, abort) => counting(rows, () => pauses === n && abort()))).toBe(reason)
+      expect(pauses).toBe(n)
+      await allIsFree()
+    }
+  }, 30_000)
+
+  test('end where they fail or take too long', async () => {
+    const failing = "select case when i = 50000 then error('broken') else i end::double as x, 1 as y from range(100000) t(i)"
+    await expect(sums(failing)).rejects.toThrow('broken')
+    await expect(sumPairs(engine, { sql, timeoutMs: 20 })).rejects.toMatchObject({ code: 'timeout' })
+    await allIsFree()
+  })
+
+  test('end where there are more or fewer rows than were counted', async () => {
+    const lying = (by: number) =>
+      givenUp((rows) => {
+        const { count } = rows
+        rows.count = async () => (await count.call(rows)) + by
+      })
+    expect(String(await lying(-1))).toContain('there are more pairs')
+    expect(String(await lying(1))).toContain(`and there are ${ROWS}`)
+    await allIsFree()
   })
 })
