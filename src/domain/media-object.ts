@@ -96,7 +96,7 @@ const NONE: ReadonlySet<string> = new Set()
 
 /**
  * Counts segments of a timeline in or out of the objects they use. Gives the ids that nothing refers to any more. The caller
- * holds the locks of the objects. `unused`: objects that no segment of the timeline has used before.
+ * holds the locks of the objects. `unused`: objects that nothing refers to, as this transaction sees it.
  */
 export const changeReferences = async (
   tx: WriteTx,

@@ -89,11 +89,6 @@ export class ObjectRegistry {
     if (!same) throw invalid('get_urls', `object ${quote(row.id)} is known here; its instances are managed under /objects`)
   }
 
-  /** The ids of those that are registered for the first time: no segment has used them before. */
-  get createdIds(): ReadonlySet<string> {
-    return this.registered
-  }
-
   /** Those that are registered for the first time. */
   get created(): ObjectRow[] {
     return [...this.registered].flatMap((id) => this.rows.get(id) ?? [])

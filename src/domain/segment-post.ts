@@ -122,6 +122,7 @@ export const segmentPostUseCases = (deps: Deps) => {
         const segments = parseQuietly(parse)
         const guess = lastSeen.get(flowId)
         tx.prefetch((ahead) => lookAround(ahead, flowId, segments, guess), objectLocks(objectIds(segments)))
+        if (guess) lastSeen.note(guess, segments)
         await tx.lock([`flow:${flowId}`])
         const flow = await getWritableFlow(tx, context, flowId)
         lastSeen.note(flow, segments)
@@ -155,12 +156,15 @@ class LastSeen {
     return this.known.get(flowId)
   }
 
-  /** @param segments What is posted to it now. */
-  note({ id, timeline_id, start_ns, end_ns, hidden }: FlowRow, segments: readonly NewSegment[]): void {
+  /** @param segments What is posted to it now: who comes next may find them there. */
+  note({ id, timeline_id, start_ns, end_ns, hidden }: Extent, segments: readonly NewSegment[]): void {
     if (this.known.size === MOST_FLOWS && !this.known.has(id)) this.known.clear()
+    // Its row tells too little then.
+    if (hidden !== null || segments.length === 0) return void this.known.delete(id)
     const { startNs, endNs } = hull(segments)
     const [first, last] = [start_ns ?? startNs, end_ns ?? endNs]
-    this.known.set(id, { id, timeline_id, start_ns: startNs < first ? startNs : first, end_ns: endNs > last ? endNs : last, hidden })
+    const extent = { start_ns: startNs < first ? startNs : first, end_ns: endNs > last ? endNs : last, segment_count: 1n }
+    this.known.set(id, { id, timeline_id, hidden, ...extent })
   }
 }
 
@@ -218,8 +222,8 @@ class SegmentBatch {
     private readonly nowUs: bigint,
     /** Stored segments around the request by start, or undefined where there are too many to load: then each is looked up. */
     private readonly neighbours: Placed[] | undefined,
-    /** None can be there. */
-    private readonly isBeyond: boolean,
+    /** The flow's row rules out that there are any. */
+    private readonly isVacant: boolean,
   ) {
     this.restoring = hiddenStretches(flow).filter(({ kind }) => kind === 'restore')
   }
@@ -231,9 +235,9 @@ class SegmentBatch {
     await tx.lock(objectLocks([...rows.values()].flatMap((row) => row.init_object_id ?? [])))
     const objects = new ObjectRegistry(flow, rows, { ...options, buried: await buriedOf(tx, rows, segments) })
     const { startNs, endNs } = hull(segments)
-    const beyond = isBeyond(flow, startNs, endNs)
-    const around = beyond ? [] : await neighbours(tx, flow, segments)
-    return new SegmentBatch(tx, flow, objects, options.nowUs, around, beyond)
+    const isVacant = isBeyond(flow, startNs, endNs)
+    const around = isVacant ? [] : await neighbours(tx, flow, segments)
+    return new SegmentBatch(tx, flow, objects, options.nowUs, around, isVacant)
   }
 
   /** Segments taken in that are new. */
@@ -274,20 +278,21 @@ class SegmentBatch {
     if (this.added.length === 0) return
     const { tx, flow, added, nowUs } = this
     const registered = this.objects.created
+    // They were absent or only allocated: nothing refers to them.
     const isNew = new Set(registered.map((row) => row.id))
     // Known objects that only the trash has used so far.
     const back = await unseenObjects(
       tx,
       added.flatMap((row) => (isNew.has(row.object_id) ? [] : [row.object_id])),
     )
-    await tx.insert('segments', added, { vacant: this.isBeyond })
+    await tx.insert('segments', added, { vacant: this.isVacant })
     await insertTags(
       tx,
       'segment',
       added.flatMap(({ tag_id, tags }) => (tag_id === null || tags === null ? [] : [[tag_id, parseTags(tags)] as const])),
     )
     await this.objects.save(tx)
-    await changeReferences(tx, flow, this.objects.references, flow.hidden === null ? this.objects.createdIds : undefined)
+    await changeReferences(tx, flow, this.objects.references, isNew)
     const ranges = added.map((row) => TimeRange.parse(row.timerange))
     await tx.update('flows', and(eq('id', flow.id), eq('deletion_id', '')), {
       ...extentColumns(TimeRange.encompassing([flowTimeRange(flow), ...ranges])),

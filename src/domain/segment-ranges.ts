@@ -158,11 +158,17 @@ export const wholeExtent = async (tx: ReadTx, flow: Timeline): Promise<TimeRange
   return TimeRange.encompassing(ends.flatMap((row) => (row ? [segmentRange(row)] : [])))
 }
 
-export type Extent = Timeline & Pick<Row<'flows'>, 'start_ns' | 'end_ns' | 'hidden'>
+export type Extent = Timeline & Pick<Row<'flows'>, 'start_ns' | 'end_ns' | 'segment_count' | 'hidden'>
 
-/** Whether the flow's row rules out that a segment, visible or hidden, lies at or around these times: they are before or behind all it has. */
-export const isBeyond = ({ start_ns: first, end_ns: last, hidden }: Extent, startNs: bigint, endNs: bigint): boolean =>
-  hidden === null && (first === null || last === null || endNs <= first || startNs >= last)
+/**
+ * Whether the flow's row rules out that a segment, visible or hidden, lies at or around these times: they are before or behind all it has.
+ * The row encloses what is visible; with nothing hidden that is all there is.
+ */
+export const isBeyond = ({ start_ns: first, end_ns: last, segment_count, hidden }: Extent, startNs: bigint, endNs: bigint): boolean => {
+  if (hidden !== null) return false
+  if (first === null || last === null) return segment_count === 0n
+  return endNs <= first || startNs >= last
+}
 
 /** The flow's extent as columns of its row. */
 export const extentColumns = (range: TimeRange) =>

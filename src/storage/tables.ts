@@ -81,7 +81,10 @@ export interface WriteTx extends ReadTx {
 }
 
 export interface InsertOptions {
-  /** What was read under the locks rules out that rows have these keys: a store that would have to look for them need not. */
+  /**
+   * What was read under the locks rules out that rows have these keys: a store that would have to look for them need not, and may not notice one that is
+   * there.
+   */
   readonly vacant?: boolean
 }
 

@@ -154,6 +154,39 @@ export const tablesContract = (name: string, engine: TablesEngine): void => {
         expect(await ids()).toEqual([])
       })
 
+      test('keys that are known to be vacant are inserted like others, also where a row went before', async () => {
+        const locked = (work: (tx: WriteTx) => Promise<unknown>) =>
+          store.write(async (tx) => {
+            await tx.lock(['flow:f'])
+            await work(tx)
+          })
+        const insert = (object_id: string) => (tx: WriteTx) =>
+          tx.insert('segments', [segmentRow('f', 5n, { object_id, tags: object_id === 'a' ? '{}' : null })], { vacant: true })
+        const remove = (tx: WriteTx) => tx.delete('segments', and(eq('flow_id', 'f'), eq('start_ns', 5n)))
+        const stored = async () => {
+          const { rows } = await store.read((tx) => tx.list('segments', { where: everything, limit: 10 }))
+          return rows.map(({ object_id, tags }) => [object_id, tags])
+        }
+        await locked(insert('a'))
+        await locked(async (tx) => {
+          await remove(tx)
+          await insert('b')(tx)
+        })
+        expect(await stored()).toEqual([['b', null]])
+        const works = [remove, insert('c'), insert('d'), remove, insert('a')].map(locked)
+        const results = await Promise.allSettled(works)
+        expect(results.map((result) => (result.status === 'rejected' ? result.reason.code : 'done'))).toEqual([
+          'done',
+          'done',
+          'exists',
+          'done',
+          'done',
+        ])
+        expect(await stored()).toEqual([['a', '{}']])
+        await Promise.all([remove, insert('e'), remove].map(locked))
+        expect(await stored()).toEqual([])
+      })
+
       test('of many concurrent works each succeeds or fails alone', async () => {
         const works = Array.from({ length: 200 }, (_, i) =>
           store.write(async (tx) => {

@@ -7,6 +7,7 @@ const flowWith = (segments: readonly TimeRange[], hidden: string | null = null):
   id: 'f',
   timeline_id: 't',
   hidden,
+  segment_count: BigInt(segments.length),
   ...extentColumns(TimeRange.encompassing(segments)),
 })
 
@@ -29,6 +30,7 @@ describe('whether a place is beyond all segments of a flow', () => {
 
   test('is so for every place in a flow without segments', () => {
     expect(isBeyond(flowWith([]), 0n, 1n)).toBe(true)
+    expect(isBeyond({ ...flowWith([]), segment_count: 1n }, 0n, 1n)).toBe(false)
   })
 
   test('is not told where rows may lie hidden', () => {

@@ -45,7 +45,8 @@ const countUses = async (tx: ReadTx, window: Window): Promise<References> => {
 
 const readCounts = async (tx: ReadTx, window: Window): Promise<References> => {
   const counted: References = new Map()
-  for await (const row of walk(tx, 'object_refs', { where: within('object_id', window) })) counted.set(keyOf(row), row)
+  // Added up: a store without unique keys could have two rows of one.
+  for await (const row of walk(tx, 'object_refs', { where: within('object_id', window) })) countIn(counted, row, row.count)
   return counted
 }
 

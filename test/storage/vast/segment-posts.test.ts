@@ -171,6 +171,48 @@ test('of posts to one place at once one is registered', async () => {
   expect(results.filter((result) => result.status === 'rejected' && result.reason.code === 'overlap')).toHaveLength(CALLERS - 1)
 })
 
+test('of three replicas that post to one place behind all segments one is registered, each time', async () => {
+  const stores = await openReplicas(emulator, 3)
+  try {
+    const flows = [flowId(0), flowId(1)]
+    const [first] = stores
+    if (first) await addFlows(first, flows, 0)
+    const get_urls = [{ label: 'o', url: 'https://x.example/o' }]
+    const posts = stores.map((tables) => {
+      const { post } = segmentPostUseCases({ tables, backends: [], clock: systemClock(), settings: testSettings, serviceVersion: '0.0.0' })
+      return (flow: string, object_id: string, timerange: string) =>
+        post(context, flow, () => ({ object_id, object_timerange: '[0:0_100:0)', timerange, get_urls }))
+    })
+    for (let second = 0; second < 8; second++) {
+      // In every other round they begin at different moments, with one object.
+      const asked = posts.flatMap((post, r) =>
+        flows.flatMap((flow) => {
+          const range = `[${second}:${second % 2 === 0 ? 0 : r * 100}_${second + 1}:0)`
+          const object = second % 2 === 0 ? `${flow}-${second}-${r}` : `${flow}-${second}`
+          // The second is the first again, as by a client that has lost the answer.
+          return [post(flow, object, range), post(flow, object, range)]
+        }),
+      )
+      for (const result of await Promise.allSettled(asked))
+        if (result.status === 'rejected') expect(['overlap', 'invalid']).toContain(result.reason.code)
+    }
+    const read = async <N extends 'segments' | 'object_refs' | 'flows'>(table: N) =>
+      (await (stores[0] ?? store).read((tx) => tx.list(table, { where: everything, limit: 1000 }))).rows
+    const [segments, refs, rows] = [await read('segments'), await read('object_refs'), await read('flows')]
+    for (const { id, segment_count, start_ns, end_ns } of rows) {
+      const mine = segments.filter(({ flow_id }) => flow_id === id).toSorted((a, b) => Number(a.start_ns - b.start_ns))
+      expect(mine.map((row) => row.end_ns)).toEqual([...Array(8).keys()].map((n) => BigInt(n + 1) * SECOND))
+      for (const [i, row] of mine.entries()) expect(row.start_ns).toBeGreaterThanOrEqual(mine[i - 1]?.end_ns ?? 0n)
+      expect([segment_count, start_ns, end_ns]).toEqual([8n, 0n, 8n * SECOND])
+    }
+    expect(rows).toHaveLength(2)
+    const uses = segments.map(({ object_id, flow_id }) => `${object_id} ${flow_id} 1`)
+    expect(refs.map(({ object_id, flow_id, count }) => `${object_id} ${flow_id} ${count}`).sort()).toEqual(uses.sort())
+  } finally {
+    for (const replica of stores) await replica.close()
+  }
+})
+
 test('two replicas that post to flows of their own at once both get everything in', async () => {
   const stores = await openReplicas(emulator, 2)
   try {
