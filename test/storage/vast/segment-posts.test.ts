@@ -3,6 +3,7 @@ import { systemClock } from '../../../src/core/clock.ts'
 import { eq, everything } from '../../../src/core/predicate.ts'
 import { type Context, seesEverything } from '../../../src/domain/context.ts'
 import type { Deps } from '../../../src/domain/deps.ts'
+import { checkIntegrity } from '../../../src/domain/integrity/index.ts'
 import { segmentPostUseCases } from '../../../src/domain/segment-post.ts'
 import type { VastTables } from '../../../src/storage/vast/index.ts'
 import { flowRow, segmentRow } from '../../contract/table-rows.ts'
@@ -232,4 +233,29 @@ test('two replicas that post to flows of their own at once both get everything i
   } finally {
     for (const replica of stores) await replica.close()
   }
+})
+
+test('posts to one flow out of order are read ahead, not one after the other', async () => {
+  const flow = flowId(0)
+  await addFlows(store, [flow])
+  const post = poster(store)
+  await post(flow, 1000)
+  const shuffled = numbers.map((n) => 1001 + ((n * 37) % CALLERS))
+  const { 'GET data': asked } = await requestsOf(emulator, () => Promise.all(shuffled.map((second) => post(flow, second))))
+  // 7; one after the other some 30.
+  expect(asked).toBeLessThan(12)
+})
+
+test('a use that is counted in two rows is found', async () => {
+  const flow = flowId(0)
+  await addFlows(store, [flow], 0)
+  await poster(store)(flow, 1000)
+  const use = { object_id: `${flow}-1000`, flow_id: flow, timeline_id: `t-${flow}`, count: 1n }
+  await store.write(async (tx) => {
+    await tx.lock([`object:${use.object_id}`])
+    await tx.insert('object_refs', [use], { vacant: true })
+  })
+  const findings = await Array.fromAsync(checkIntegrity({ tables: store, clock: systemClock() }))
+  const counted = findings.filter(({ rule }) => rule === 'reference-count').map(({ problem }) => problem)
+  expect(counted).toEqual([expect.stringContaining('counted 2 times')])
 })
